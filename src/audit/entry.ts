@@ -1,0 +1,88 @@
+import type { Hex } from '../bytes.ts';
+import { canonicalize, type JsonValue } from '../jcs.ts';
+
+/** What happened. Names are stable: queries, alerts and other people's tools match on them. */
+export type EntryKind =
+  | 'service.started'
+  | 'service.stopped'
+  | 'signer.lost'
+  | 'seal.initialized'
+  | 'seal.unsealed'
+  | 'seal.unseal_failed'
+  | 'seal.sealed'
+  | 'key.created'
+  | 'key.imported'
+  | 'key.import_refused'
+  | 'key.state_changed'
+  | 'principal.created'
+  | 'principal.updated'
+  | 'credential.created'
+  | 'credential.revoked'
+  | 'policy.loaded'
+  | 'access.unauthenticated'
+  | 'access.forbidden'
+  | 'sign';
+
+/**
+ * `done`: it took effect; for `sign`, a signature was made and may have been released.
+ * `denied`: policy or role said no. `refused`: a guard (nonce, key state) said no. `failed`: an error stopped it.
+ */
+export type Outcome = 'done' | 'denied' | 'refused' | 'failed';
+
+export interface EntryActor {
+  readonly principal?: string;
+  readonly credential?: string;
+  /** The peer's IP address. */
+  readonly address?: string;
+}
+
+export interface EntryKey {
+  readonly name: string;
+  readonly version?: number;
+  readonly address?: Hex;
+}
+
+export interface EntryDecision {
+  readonly effect: 'allow' | 'deny';
+  readonly rule?: string;
+  readonly policyRevision: number;
+  readonly policyHash: string;
+  readonly reason: string;
+}
+
+/** What a caller of the log gives; the log adds schema version, index and time. */
+export interface EntryDraft {
+  readonly kind: EntryKind;
+  readonly outcome: Outcome;
+  readonly actor?: EntryActor;
+  readonly requestId?: string;
+  readonly key?: EntryKey;
+  readonly operation?: string;
+  /** The intent's canonical JSON (intent/codec.ts), a valid request body of its route. */
+  readonly intent?: JsonValue;
+  /** The 32 bytes that were signed. */
+  readonly digest?: Hex;
+  /** r ‖ s ‖ v, 65 bytes, v = 27 + yParity. Present exactly when a signature was made. */
+  readonly signature?: Hex;
+  readonly transactionHash?: Hex;
+  readonly decision?: EntryDecision;
+  /** Anything else worth knowing of this kind of entry; flat, no secrets. */
+  readonly detail?: { readonly [name: string]: JsonValue };
+}
+
+export interface Entry extends EntryDraft {
+  /** Version of this schema. */
+  readonly v: 1;
+  /** Position in the log, from 0, without gaps. */
+  readonly index: number;
+  /** RFC 3339, UTC, milliseconds; never decreases along the log. */
+  readonly time: string;
+}
+
+/** The most an entry may take, so that its length fits the 16-bit prefix of a C2SP entry bundle. */
+export const MAX_ENTRY_BYTES = 65_535;
+
+/** The bytes that are stored and hashed: RFC 8785 JSON in UTF-8. */
+export function encodeEntry(entry: Entry): Buffer {
+  return Buffer.from(canonicalize(entry as unknown as JsonValue), 'utf8');
+}
