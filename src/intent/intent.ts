@@ -69,11 +69,7 @@ export interface SetCodeTransaction extends FeeMarket {
 }
 
 export type Transaction =
-  | LegacyTransaction
-  | AccessListTransaction
-  | FeeMarketTransaction
-  | BlobTransaction
-  | SetCodeTransaction;
+  LegacyTransaction | AccessListTransaction | FeeMarketTransaction | BlobTransaction | SetCodeTransaction;
 
 export interface TypedDataField {
   readonly name: string;
@@ -81,7 +77,8 @@ export interface TypedDataField {
 }
 
 /** JSON as it came in, checked against `types` field by field (EIP-712). */
-export type TypedValue = string | number | boolean | readonly TypedValue[] | { readonly [name: string]: TypedValue };
+export type TypedValue =
+  string | number | boolean | readonly TypedValue[] | { readonly [name: string]: TypedValue };
 
 export interface TypedData {
   readonly domain: { readonly [name: string]: TypedValue };
@@ -98,5 +95,10 @@ export type Intent =
   | { readonly operation: 'transaction'; readonly transaction: Transaction }
   | { readonly operation: 'message'; readonly data: Hex }
   | { readonly operation: 'typed-data'; readonly typedData: TypedData }
-  | { readonly operation: 'authorization'; readonly chainId: bigint; readonly address: Hex; readonly nonce: bigint }
+  | {
+      readonly operation: 'authorization';
+      readonly chainId: bigint;
+      readonly address: Hex;
+      readonly nonce: bigint;
+    }
   | { readonly operation: 'digest'; readonly digest: Hex; readonly purpose: string };
