@@ -1,0 +1,82 @@
+import { fromHex, type Hex } from '../bytes.ts';
+import { CountersignError } from '../errors.ts';
+import { formatCheckpoint } from './checkpoint.ts';
+import type { Frontier } from './merkle.ts';
+import { formatNote, formatVkey, noteSignature } from './note.ts';
+import type { AuditReads, CheckpointWrites, StoredCheckpoint } from './stored-entry.ts';
+
+/** The tree as it stands on disk. */
+export interface LogTree {
+  readonly size: number;
+  readonly tree: Frontier;
+}
+
+/** Signs a checkpoint's text with the log's key, which this process does not have. */
+export interface CheckpointSigner {
+  /** 32 bytes; undefined before the service is initialized. */
+  publicKey(): Hex | undefined;
+  sign(text: string): Promise<Uint8Array>;
+}
+
+/** At most one checkpoint in this time is signed unasked. */
+const INTERVAL_MS = 1_000;
+
+/** Keeps the newest signed checkpoint close behind the log. */
+export class Checkpointer {
+  readonly #origin: string;
+  readonly #log: LogTree;
+  readonly #storage: CheckpointWrites & Pick<AuditReads, 'latestCheckpoint'>;
+  readonly #signer: CheckpointSigner;
+  #timer: NodeJS.Timeout | undefined;
+  #underway: Promise<StoredCheckpoint> | undefined;
+
+  constructor(
+    origin: string,
+    log: LogTree,
+    storage: CheckpointWrites & Pick<AuditReads, 'latestCheckpoint'>,
+    signer: CheckpointSigner,
+  ) {
+    this.#origin = origin;
+    this.#log = log;
+    this.#storage = storage;
+    this.#signer = signer;
+  }
+
+  /** The verifier key (C2SP signed-note); undefined before the service is initialized. */
+  vkey(): string | undefined {
+    const publicKey = this.#signer.publicKey();
+    return publicKey === undefined ? undefined : formatVkey(this.#origin, fromHex(publicKey));
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      // While sealed there is nobody to sign; the next one covers what came meanwhile.
+      this.current().catch(() => undefined);
+    }, INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** A checkpoint of the log as it is now. Throws `sealed` when there is nobody to sign it. */
+  async current(): Promise<StoredCheckpoint> {
+    const latest = this.#storage.latestCheckpoint();
+    if (latest?.size === this.#log.size) return latest;
+    this.#underway ??= this.#sign().finally(() => (this.#underway = undefined));
+    return await this.#underway;
+  }
+
+  async #sign(): Promise<StoredCheckpoint> {
+    const publicKey = this.#signer.publicKey();
+    if (publicKey === undefined) throw new CountersignError('sealed', 'the service is not initialized: the log has no key');
+    const tree = this.#log.tree;
+    const { size } = tree;
+    const text = formatCheckpoint({ origin: this.#origin, size, root: tree.root() });
+    const signature = noteSignature(this.#origin, fromHex(publicKey), await this.#signer.sign(text));
+    const checkpoint = { size, note: formatNote(text, [signature]) };
+    this.#storage.saveCheckpoint(checkpoint);
+    return checkpoint;
+  }
+}

@@ -1,0 +1,153 @@
+import { CountersignError } from '../errors.ts';
+import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryDraft } from './entry.ts';
+import { Frontier, leafHash } from './merkle.ts';
+
+/** Where an entry stands in the log; goes out with every answer. */
+export interface Receipt {
+  readonly index: number;
+  /** RFC 6962 leaf hash, hex. */
+  readonly leafHash: string;
+}
+
+/**
+ * Writes an entry and its effects in one durable commit. There is no other way to get a `Tx`, so that nothing
+ * can change without an entry that says so.
+ */
+export interface Recorder<Tx> {
+  /**
+   * When the promise resolves, the entry and the effects are on disk. When it rejects, neither is: effects that
+   * throw reject with their own error, a log that can't write with `unavailable`.
+   *
+   * @param effects runs synchronously inside the commit; must not keep `tx`.
+   */
+  record<T>(draft: EntryDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T>;
+}
+
+export interface LogHead {
+  readonly frontier: Frontier;
+  /** Time of the newest entry; the empty string in an empty log. */
+  readonly time: string;
+}
+
+export interface EntryWrites {
+  appendEntry(entry: Entry, bytes: Uint8Array, leafHash: Uint8Array): void;
+  saveHead(head: LogHead): void;
+}
+
+export interface LogStorage<Tx> {
+  head(): LogHead;
+  /** Runs `work` in one transaction. Durable (fsync) when it returns; when it throws, nothing was written. */
+  commit(work: (tx: Tx & EntryWrites) => void): void;
+  /** Runs `work` inside the current transaction; when it throws, only its own writes are undone. */
+  nested<T>(work: () => T): T;
+}
+
+interface Item<Tx> {
+  readonly draft: EntryDraft;
+  readonly effects: (tx: Tx, receipt: Receipt) => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** More than this in one commit would hold everybody up. */
+const MAX_BATCH = 512;
+/** Beyond this the caller is better off being told at once. */
+const MAX_QUEUE = 10_000;
+
+/**
+ * The one writer. Entries of concurrent requests share a commit (group commit). After a failed commit it never
+ * writes again: what an fsync lost can't be known, so the process has to start anew from what is on disk.
+ */
+export class AuditLog<Tx> implements Recorder<Tx> {
+  readonly #storage: LogStorage<Tx>;
+  readonly #now: () => Date;
+  #head: LogHead;
+  #queue: Item<Tx>[] = [];
+  #failure: string | undefined;
+
+  constructor(storage: LogStorage<Tx>, now: () => Date = () => new Date()) {
+    this.#storage = storage;
+    this.#now = now;
+    this.#head = storage.head();
+  }
+
+  get size(): number {
+    return this.#head.frontier.size;
+  }
+
+  /** Why the log can't write any more, or undefined while it can. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** The tree as it stands on disk. */
+  get tree(): Frontier {
+    return this.#head.frontier;
+  }
+
+  record<T>(draft: EntryDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(unavailable());
+    if (this.#queue.length >= MAX_QUEUE) {
+      return Promise.reject(new CountersignError('unavailable', 'too many decisions wait to be logged; try again'));
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ draft, effects, resolve: resolve as (value: unknown) => void, reject });
+      if (this.#queue.length === 1) setImmediate(() => this.#drain());
+    });
+  }
+
+  #drain(): void {
+    const batch = this.#queue.slice(0, MAX_BATCH);
+    this.#queue = this.#queue.slice(MAX_BATCH);
+    if (this.#queue.length > 0) setImmediate(() => this.#drain());
+
+    const settle: (() => void)[] = [];
+    try {
+      const head = this.#write(batch, settle);
+      if (head !== undefined) this.#head = head;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : 'the storage failed';
+      for (const item of [...batch, ...this.#queue]) item.reject(unavailable());
+      this.#queue = [];
+      return;
+    }
+    for (const release of settle) release();
+  }
+
+  /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk. */
+  #write(batch: readonly Item<Tx>[], settle: (() => void)[]): LogHead {
+    const frontier = this.#head.frontier.clone();
+    // A clock that steps back must not make the log's order look wrong.
+    const now = this.#now().toISOString();
+    const time = now > this.#head.time ? now : this.#head.time;
+    const head = { frontier, time };
+    this.#storage.commit((tx) => {
+      for (const item of batch) {
+        try {
+          const value = this.#storage.nested(() => {
+            const entry: Entry = { ...item.draft, v: 1, index: frontier.size, time };
+            const bytes = encodeEntry(entry);
+            if (bytes.length > MAX_ENTRY_BYTES) {
+              throw new CountersignError('payload_too_large', `the audit entry would take ${bytes.length} bytes`);
+            }
+            const leaf = leafHash(bytes);
+            const value = item.effects(tx, { index: entry.index, leafHash: leaf.toString('hex') });
+            tx.appendEntry(entry, bytes, leaf);
+            frontier.append(leaf);
+            return value;
+          });
+          settle.push(() => item.resolve(value));
+        } catch (error) {
+          if (!(error instanceof CountersignError)) throw error;
+          settle.push(() => item.reject(error));
+        }
+      }
+      tx.saveHead(head);
+    });
+    return head;
+  }
+}
+
+function unavailable(): CountersignError {
+  return new CountersignError('unavailable', 'the audit log cannot be written, so nothing is decided or signed');
+}

@@ -1,0 +1,44 @@
+/** An entry as the storage keeps it. Verification recomputes everything from `bytes`. */
+export interface StoredEntry {
+  /** Position in the log, from 0. */
+  readonly index: number;
+  /** RFC 8785 JSON in UTF-8, exactly as hashed; at most `MAX_ENTRY_BYTES`. */
+  readonly bytes: Uint8Array;
+  /** RFC 6962 leaf hash of `bytes`, 32 bytes. */
+  readonly leafHash: Uint8Array;
+}
+
+/** All conditions must hold; absent ones always do. */
+export interface EntryQuery {
+  /** First index to look at. */
+  readonly from: number;
+  readonly limit: number;
+  readonly principal?: string | undefined;
+  readonly key?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly effect?: string | undefined;
+  readonly kind?: string | undefined;
+  /** RFC 3339, UTC, milliseconds; `since` inclusive, `until` exclusive. */
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+export interface StoredCheckpoint {
+  readonly size: number;
+  /** C2SP signed note. */
+  readonly note: string;
+}
+
+export interface AuditReads {
+  /** In the order of the log. */
+  entries(query: EntryQuery): StoredEntry[];
+  entry(index: number): StoredEntry | undefined;
+  latestCheckpoint(): StoredCheckpoint | undefined;
+  /** Those over a larger tree than `size`, smallest first. */
+  checkpointsAfter(size: number, limit: number): StoredCheckpoint[];
+}
+
+/** Checkpoints say nothing new: they may be written outside the log's commits, and lost without harm. */
+export interface CheckpointWrites {
+  saveCheckpoint(checkpoint: StoredCheckpoint): void;
+}

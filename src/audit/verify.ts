@@ -1,0 +1,203 @@
+import { CountersignError } from '../errors.ts';
+import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { Frontier } from './merkle.ts';
+import { parseNote, parseVkey, verifyNote } from './note.ts';
+import { checkSignedEntry, type EntryFields, type SignedEntryCheck } from './signed-entry.ts';
+import type { StoredEntry } from './stored-entry.ts';
+import { checkFields, openEntry } from './verify-entry.ts';
+import { attempt, LogFault, type LogProblem, type VerifyReport } from './verify-report.ts';
+
+/** Where a log is read from: its storage, a backup, an export. Nothing it gives is believed. */
+export interface LogSource {
+  /** How many entries to expect; for progress only. */
+  readonly size: number;
+  /** Entries from this index on, in order. From the same snapshot as the checkpoints, or a live log looks cut. */
+  entries(from: number): AsyncIterable<StoredEntry>;
+  /** Checkpoint notes, oldest first; or the latest only, with wider intervals when something is wrong. */
+  checkpoints(): AsyncIterable<string>;
+}
+
+export interface VerifyOptions {
+  /** The public key to verify with; its name is the log's origin. Pin it: a forger would bring his own. */
+  readonly vkey: string;
+  /** Note of a checkpoint seen earlier. The log must still begin with the entries that it covers. */
+  readonly trusted?: string;
+  readonly onProgress?: (done: number, total: number) => void;
+  /** The check of entries that carry a signature; by default `checkSignedEntry`. */
+  readonly checkSigned?: (entry: EntryFields) => SignedEntryCheck;
+}
+
+/**
+ * Reads a log once, in order and in flat memory, and checks everything that can be checked without its
+ * service: order, encoding, time, leaf hashes, the signed roots, and the signatures in the entries. The
+ * first thing that is wrong ends the run.
+ * @throws CountersignError `invalid_request` when the options are wrong: a malformed vkey, or a trusted
+ * checkpoint that is not a valid one of this key. Errors of the source pass through.
+ */
+export async function verifyLog(source: LogSource, options: VerifyOptions): Promise<VerifyReport> {
+  parseVkey(options.vkey);
+  const tree = new Frontier();
+  const heads = headsBySize(source, options.vkey, openTrusted(options));
+  try {
+    return await run(source, options, { tree, heads, next: undefined, good: undefined });
+  } catch (error) {
+    if (error instanceof LogFault) return { ok: false, size: tree.size, firstBad: error.firstBad };
+    throw error;
+  } finally {
+    await heads.return(undefined);
+  }
+}
+
+/** A checkpoint whose note is verified and whose root is still to be compared. */
+interface Head extends Checkpoint {
+  readonly trusted: boolean;
+}
+
+/** How far a run has come among the checkpoints. */
+interface Walk {
+  readonly tree: Frontier;
+  readonly heads: AsyncGenerator<Head, undefined>;
+  /** The next one to meet; none are left when undefined. */
+  next: Head | undefined;
+  /** The last one whose root was the tree's. */
+  good: Head | undefined;
+}
+
+const PROGRESS_STEP = 1_000;
+
+async function run(source: LogSource, options: VerifyOptions, walk: Walk): Promise<VerifyReport> {
+  const { checkSigned = checkSignedEntry, onProgress } = options;
+  const { tree } = walk;
+  let time = '';
+  let signatures = 0;
+  let digestsNotRecomputed = 0;
+  await advance(walk);
+  await passHeads(walk);
+  for await (const stored of source.entries(0)) {
+    const index = tree.size;
+    const entry = openEntry(stored, index);
+    time = checkFields(entry, index, time);
+    if (mustBeSigned(entry)) {
+      const check = checkSigned(entry);
+      if (!check.ok) throw new LogFault(index, check.problem, `entry ${index}: ${check.message}`);
+      signatures += 1;
+      if (!check.digestRecomputed) digestsNotRecomputed += 1;
+    }
+    tree.append(Buffer.from(stored.leafHash));
+    if (walk.next?.size === tree.size) await passHeads(walk);
+    if (tree.size % PROGRESS_STEP === 0) onProgress?.(tree.size, source.size);
+  }
+  onProgress?.(tree.size, source.size);
+  checkEnd(walk);
+  return {
+    ok: true,
+    size: tree.size,
+    root: tree.root().toString('hex'),
+    ...(walk.good && { checkpoint: { size: walk.good.size, root: walk.good.root.toString('hex') } }),
+    signatures,
+    digestsNotRecomputed,
+    unsignedTail: tree.size - (walk.good?.size ?? 0),
+  };
+}
+
+async function advance(walk: Walk): Promise<void> {
+  walk.next = (await walk.heads.next()).value;
+}
+
+/** Compares the tree with every checkpoint of its present size. */
+async function passHeads(walk: Walk): Promise<void> {
+  while (walk.next?.size === walk.tree.size) {
+    checkRoot(walk.next, walk.tree, walk.good);
+    walk.good = walk.next;
+    await advance(walk);
+  }
+}
+
+function checkEnd({ tree: { size }, next, good }: Walk): void {
+  if (next !== undefined) throw cut(next, size);
+  if (good === undefined && size > 0) {
+    throw new LogFault(0, 'no_checkpoint', `no checkpoint vouches for entries 0 to ${size - 1}`, size - 1);
+  }
+}
+
+/** Verified checkpoints in the order of their sizes, the trusted one among them. */
+async function* headsBySize(
+  source: LogSource,
+  vkey: string,
+  trusted: Checkpoint | undefined,
+): AsyncGenerator<Head, undefined> {
+  let waiting = trusted;
+  let last = 0;
+  for await (const note of source.checkpoints()) {
+    const checkpoint = openCheckpoint(note, vkey);
+    if ('problem' in checkpoint) {
+      const message = `the checkpoint after the one of size ${last} ${checkpoint.message}`;
+      throw new LogFault(last, checkpoint.problem, message);
+    }
+    const { size } = checkpoint;
+    if (size < last) {
+      const message = `a checkpoint of size ${size} follows one of size ${last}: entries from ${size} on were taken back`;
+      throw new LogFault(size, 'checkpoint_order', message, last - 1);
+    }
+    if (waiting !== undefined && waiting.size <= size) {
+      yield { ...waiting, trusted: true };
+      waiting = undefined;
+    }
+    yield { ...checkpoint, trusted: false };
+    last = size;
+  }
+  if (waiting !== undefined) yield { ...waiting, trusted: true };
+}
+
+function openTrusted({ trusted, vkey }: VerifyOptions): Checkpoint | undefined {
+  if (trusted === undefined) return undefined;
+  const checkpoint = openCheckpoint(trusted, vkey);
+  if (!('problem' in checkpoint)) return checkpoint;
+  throw new CountersignError('invalid_request', `the trusted checkpoint ${checkpoint.message}`);
+}
+
+/** Nothing in the note is read before its signature is verified. */
+function openCheckpoint(
+  bytes: string,
+  vkey: string,
+): Checkpoint | { readonly problem: LogProblem; readonly message: string } {
+  const note = attempt(() => parseNote(bytes));
+  if (note instanceof Error) return { problem: 'checkpoint_malformed', message: `is ${note.message}` };
+  const { name } = parseVkey(vkey);
+  if (!verifyNote(note, vkey)) {
+    return { problem: 'checkpoint_signature', message: `is not signed by ${name} with this key` };
+  }
+  const checkpoint = attempt(() => parseCheckpoint(note.text));
+  if (checkpoint instanceof Error)
+    return { problem: 'checkpoint_malformed', message: `is ${checkpoint.message}` };
+  if (checkpoint.origin === name) return checkpoint;
+  const origin = JSON.stringify(checkpoint.origin);
+  return { problem: 'checkpoint_origin', message: `belongs to another log, ${origin}` };
+}
+
+function checkRoot(head: Head, tree: Frontier, good: Head | undefined): void {
+  if (tree.root().equals(head.root)) return;
+  const problem = head.trusted ? 'trusted_root' : 'checkpoint_root';
+  const name = `${head.trusted ? 'the trusted checkpoint' : 'the checkpoint'} of size ${head.size}`;
+  if (head.size === 0) throw new LogFault(0, problem, `${name} has not the root of the empty tree`);
+  const last = head.size - 1;
+  if (good?.size === head.size) {
+    const message = `${name} has another root than the checkpoint of that size which fits: two histories were signed`;
+    throw new LogFault(0, problem, message, last);
+  }
+  const from = good?.size ?? 0;
+  const message =
+    `entries ${from} to ${last} are not those of ${name}: ` +
+    'at least one was changed, added or removed along with its leaf hash';
+  throw new LogFault(from, problem, message, last);
+}
+
+function cut(head: Head, size: number): LogFault {
+  const name = head.trusted ? 'the trusted checkpoint' : 'a checkpoint';
+  const message = `the log is cut: it ends before entry ${size}, and ${name} covers ${head.size} entries`;
+  return new LogFault(size, 'log_cut', message, head.size - 1);
+}
+
+function mustBeSigned(entry: EntryFields): boolean {
+  return entry['signature'] !== undefined || (entry['kind'] === 'sign' && entry['outcome'] === 'done');
+}

@@ -1,0 +1,136 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { AccessService } from './access/access.ts';
+import { newCredential } from './access/credentials.ts';
+import type { AccessReads, AccessWrites, Principal } from './access/principals.ts';
+import type { Role } from './access/roles.ts';
+import { systemAct, type Act } from './audit/act.ts';
+import type { Recorder } from './audit/log.ts';
+import type { Config } from './config.ts';
+import { CountersignError } from './errors.ts';
+import { writePrivateFile } from './files.ts';
+import type { JsonValue } from './jcs.ts';
+import type { KeyWrites } from './keystore/keys.ts';
+import type { PolicyInForce, PolicyReads, PolicyWrites } from './policy/policies.ts';
+import { compilePolicy, loadPolicy, type CompiledPolicy } from './policy/policy.ts';
+import { STARTER_POLICY } from './policy/starter.ts';
+import type { KeyService } from './signer/keys.ts';
+
+/** What a start finds or makes in the data directory beside the database. */
+export const POLICY_FILE = 'policy.yaml';
+export const ADMIN_TOKEN_FILE = 'admin.token';
+export const DEMO_TOKEN_FILE = 'demo.token';
+export const SEAL_KEY_FILE = 'seal.key';
+export const DEMO_KEY = 'demo';
+
+type BootTx = PolicyWrites & AccessWrites & KeyWrites;
+
+export interface FirstStart {
+  readonly adminTokenFile: string;
+  /** Absent where no demo was asked for, or the service was still sealed. */
+  readonly demo?: { readonly tokenFile: string; readonly address: string };
+}
+
+/**
+ * Puts the newest policy in force: the stored one, or the file's, when its revision is higher. What is wrong with
+ * either is said by the policy in force, and nothing is signed until it is mended.
+ */
+export async function loadNewestPolicy(
+  directory: string,
+  reads: PolicyReads,
+  recorder: Recorder<PolicyWrites>,
+  inForce: PolicyInForce,
+): Promise<void> {
+  const file = path.join(directory, POLICY_FILE);
+  try {
+    const stored = reads.newestPolicy();
+    if (stored === undefined && !existsSync(file)) writePrivateFile(file, Buffer.from(STARTER_POLICY));
+    const before = stored === undefined ? undefined : compilePolicy(JSON.parse(stored.document) as JsonValue);
+    if (before !== undefined && before.hash !== stored?.hash) {
+      throw new CountersignError('unavailable', 'the stored policy does not have the hash it was stored with');
+    }
+    const onDisk = existsSync(file) ? loadPolicy(readFileSync(file, 'utf8'), file) : undefined;
+    const newest = pickNewest(before, onDisk);
+    if (newest === onDisk) await store(systemAct(recorder), onDisk, before);
+    inForce.use(newest);
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    inForce.fail(error.message);
+  }
+}
+
+function pickNewest(before: CompiledPolicy | undefined, onDisk: CompiledPolicy | undefined): CompiledPolicy {
+  const newest = before === undefined || (onDisk !== undefined && onDisk.revision > before.revision) ? onDisk : before;
+  if (newest === undefined) throw new CountersignError('unavailable', `there is no ${POLICY_FILE} in the data directory`);
+  if (onDisk !== undefined && before?.revision === onDisk.revision && before.hash !== onDisk.hash) {
+    throw new CountersignError(
+      'unavailable',
+      `${POLICY_FILE} was changed, but its revision is still ${onDisk.revision}: raise it, so that two policies never share a number`,
+    );
+  }
+  return newest;
+}
+
+async function store(
+  act: Act<PolicyWrites>,
+  { revision, hash, json }: CompiledPolicy,
+  before: CompiledPolicy | undefined,
+): Promise<void> {
+  const detail = { revision, hash, ...(before !== undefined && { revisionBefore: before.revision, hashBefore: before.hash }) };
+  await act.commit({ kind: 'policy.loaded', outcome: 'done', detail }, (tx) => {
+    tx.insertPolicy({ revision, document: json, hash }, new Date().toISOString());
+    return {};
+  });
+}
+
+/**
+ * Makes the first principals and the demo, once. The admin comes last and closes the first start, so that a start
+ * that was cut off is taken up by the next one.
+ */
+export async function completeFirstStart(
+  config: Config,
+  parts: {
+    readonly reads: AccessReads;
+    readonly recorder: Recorder<BootTx>;
+    readonly access: AccessService;
+    readonly keys: KeyService;
+    readonly unsealed: boolean;
+  },
+): Promise<FirstStart | undefined> {
+  const { reads, recorder, keys } = parts;
+  const act = systemAct(recorder);
+  if (reads.principals().some(({ name }) => name === 'admin')) return undefined;
+
+  const tokenFile = path.join(config.data, DEMO_TOKEN_FILE);
+  let demo: FirstStart['demo'];
+  if (config.demo && parts.unsealed) {
+    const found = keys.list({}, '', 1)[0];
+    const key = found ?? (await keys.create(act, { name: DEMO_KEY, tags: ['demo'] }));
+    await ensurePrincipal(act, reads, 'demo', ['signer'], tokenFile);
+    demo = { tokenFile, address: keys.version(key, key.primary).address };
+  }
+  const adminTokenFile = path.join(config.data, ADMIN_TOKEN_FILE);
+  await ensurePrincipal(act, reads, 'admin', ['admin', 'policy-admin', 'operator'], adminTokenFile);
+  return { adminTokenFile, ...(demo !== undefined && { demo }) };
+}
+
+async function ensurePrincipal(
+  act: Act<AccessWrites>,
+  reads: AccessReads,
+  name: string,
+  roles: readonly Role[],
+  tokenFile: string,
+): Promise<void> {
+  if (reads.principals().some((principal) => principal.name === name)) return;
+  const createdAt = new Date().toISOString();
+  const principal: Principal = { id: crypto.randomUUID(), name, roles, state: 'enabled', createdAt };
+  const { credential, token } = newCredential(principal.id);
+  // Before the commit: a token that is not in force yet is better than a principal whose token nobody has.
+  writePrivateFile(tokenFile, Buffer.from(`${token}\n`));
+  const detail = { id: principal.id, name, roles, credential: credential.id };
+  await act.commit({ kind: 'principal.created', outcome: 'done', detail }, (tx) => {
+    tx.insertPrincipal(principal);
+    tx.insertCredential(credential);
+    return {};
+  });
+}

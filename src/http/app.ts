@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Express, type Request, type Response } from 'express';
+import { authenticate, Unauthenticated, type Caller } from '../access/credentials.ts';
+import type { Answer } from '../audit/act.ts';
+import type { EntryActor } from '../audit/entry.ts';
+import { CountersignError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
+import { parseStrictJson } from './json.ts';
+import { STATUS_OF, toProblem } from './problems.ts';
+import type { Reply, Route } from './route.ts';
+import type { Service } from './service.ts';
+
+export interface AppOptions {
+  readonly service: Service;
+  readonly routes: readonly Route[];
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Room for a thousand transfers in one batch. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Nothing that we serve needs another character, or a percent sign: two spellings of one path are one too many. */
+const PLAIN_PATH = /^\/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*\/?)?$/;
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+const readBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
+
+/** Every request in one line: find the route, authenticate, authorise, parse, do it once, answer. */
+export function createApp({ service, routes, log, metrics }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
+  app.enable('strict routing').enable('case sensitive routing');
+  const inFlight = new Map<string, Promise<unknown>>();
+
+  app.use((req, res, next) => {
+    const given = req.get('x-request-id');
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+    res.locals['requestId'] = requestId;
+    res.set({
+      'X-Request-Id': requestId,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    });
+    if (PLAIN_PATH.test(req.path)) next();
+    else next(new CountersignError('invalid_request', 'the path has characters that no path here has'));
+  });
+
+  for (const route of routes) {
+    const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    app[route.method.toLowerCase() as 'get' | 'post' | 'patch'](path, async (req, res) => {
+      const stop = metrics.startRequest(route.method, route.path);
+      try {
+        send(res, await answer(route, req, res));
+      } catch (error) {
+        sendProblem(res, error);
+      } finally {
+        stop(res.statusCode);
+      }
+    });
+  }
+
+  app.use((req, _res, next) => {
+    const allowed = routes.filter(({ path }) => pathPattern(path).test(req.path)).map(({ method }) => method);
+    if (allowed.length === 0) next(new CountersignError('not_found', `there is nothing at ${req.path}`));
+    else next(new CountersignError('method_not_allowed', `${req.path} takes ${allowed.join(' and ')}`));
+  });
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, _req: Request, res: Response, _next: unknown) => sendProblem(res, error));
+  return app;
+
+  async function answer(route: Route, req: Request, res: Response): Promise<Reply> {
+    const { params, query } = req;
+    if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
+
+    const requestId = res.locals['requestId'] as string;
+    const caller = await identify(route, req, requestId);
+    await authorise(route, req, caller, requestId);
+    const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
+    const body = route.body === undefined ? undefined : parseStrictJson(raw);
+
+    const key = idempotencyKey(route, req, caller, raw);
+    const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
+    const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
+    const context = { requestId, caller, act, idempotencyKey: key };
+    return await once(key, res, route, () => route.run({ params, query, body }, context));
+  }
+
+  async function identify(route: Route, req: Request, requestId: string): Promise<Caller> {
+    const address = peerAddress(req);
+    try {
+      return authenticate(service.reads, req.get('authorization'), address);
+    } catch (error) {
+      if (error instanceof Unauthenticated) {
+        const { reason, credentialId } = error;
+        const actor = { address, ...(credentialId !== undefined && { credential: credentialId }) };
+        const detail = { reason, method: route.method, route: route.path };
+        await new RequestAct(service.log, actor, requestId).record({
+          kind: 'access.unauthenticated',
+          outcome: 'denied',
+          detail,
+        });
+      }
+      throw error;
+    }
+  }
+
+  async function authorise(route: Route, req: Request, caller: Caller, requestId: string): Promise<void> {
+    if (typeof route.access === 'string') return;
+    if (route.access.some((role) => caller.principal.roles.includes(role))) return;
+    const detail = { method: route.method, route: route.path, path: req.path };
+    await new RequestAct(service.log, actorOf(caller), requestId).record({
+      kind: 'access.forbidden',
+      outcome: 'denied',
+      detail,
+    });
+    throw new CountersignError('forbidden', `this takes one of the roles ${route.access.join(', ')}`);
+  }
+
+  /** Repeats of a request with the same idempotency key wait for it, and get its answer. */
+  async function once(
+    key: IdempotencyKey | undefined,
+    res: Response,
+    route: Route,
+    run: () => Promise<Reply>,
+  ): Promise<Reply> {
+    if (key === undefined) return await run();
+    const name = `${key.principalId} ${key.name}`;
+    for (let other = inFlight.get(name); other !== undefined; other = inFlight.get(name)) {
+      await other.catch(() => undefined);
+    }
+    const kept = findKeptAnswer(service.reads, key);
+    if (kept !== undefined) {
+      res.set('Idempotent-Replayed', 'true');
+      return { status: route.answer.status, body: kept };
+    }
+    const running = run();
+    inFlight.set(name, running);
+    try {
+      return await running;
+    } finally {
+      inFlight.delete(name);
+    }
+  }
+
+  function sendProblem(res: Response, error: unknown): void {
+    const requestId = (res.locals['requestId'] as string | undefined) ?? randomUUID();
+    const problem = toProblem(fromExpress(error), requestId);
+    if (problem.status >= 500) log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    if (problem.code === 'unauthenticated') res.set('WWW-Authenticate', 'Bearer');
+    if (problem.status === 503) res.set('Retry-After', '1');
+    res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  }
+}
+
+/** The route context's caller as audit entries name it. */
+function actorOf({ principal, credentialId, address }: Caller): EntryActor {
+  return { principal: principal.name, credential: credentialId, address };
+}
+
+function send(res: Response, { status, body, mediaType }: Reply): void {
+  res.status(status);
+  if (typeof body === 'string') res.type(mediaType ?? 'text/plain').send(body);
+  else res.type('application/json').send(stringify(body));
+}
+
+function stringify(body: Answer): string {
+  return JSON.stringify(body);
+}
+
+function idempotencyKey(route: Route, req: Request, caller: Caller, body: Buffer): IdempotencyKey | undefined {
+  if (route.method !== 'POST') return undefined;
+  const request = { method: req.method, path: req.path, body };
+  return readIdempotencyKey(req.get('idempotency-key'), caller.principal.id, request);
+}
+
+async function receive(req: Request, res: Response): Promise<Buffer> {
+  if (!/^application\/json(?:\s*;\s*charset=utf-8)?$/i.test(req.get('content-type') ?? '')) {
+    throw new CountersignError('invalid_request', 'the body must be JSON: Content-Type: application/json');
+  }
+  await new Promise<void>((resolve, reject) => {
+    readBody(req, res, (error?: unknown) => {
+      if (error === undefined) resolve();
+      else reject(error as Error);
+    });
+  });
+  return Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+}
+
+/** Errors of Express and its body reader, in our words. */
+function fromExpress(error: unknown): unknown {
+  if (error instanceof CountersignError || !(error instanceof Error)) return error;
+  const status = (error as { status?: unknown }).status;
+  if (status === STATUS_OF.payload_too_large) {
+    return new CountersignError('payload_too_large', `the body is over ${MAX_BODY_BYTES} bytes`);
+  }
+  if (status === 415) return new CountersignError('invalid_request', 'the body must not be compressed');
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new CountersignError('invalid_request', 'the request could not be read');
+  }
+  return error;
+}
+
+/** For our own log only. Stack and message of an unexpected error say where to look; they hold no request data. */
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : 'not an error object';
+}
+
+function peerAddress(req: Request): string {
+  const address = req.socket.remoteAddress ?? '';
+  // An IPv4 peer of a dual-stack listener.
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function pathPattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+}
+

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import type { Act, ActDraft, Answer } from '../audit/act.ts';
+import type { EntryActor } from '../audit/entry.ts';
+import type { Receipt, Recorder } from '../audit/log.ts';
+import { CountersignError, invalidField } from '../errors.ts';
+import { canonicalize } from '../jcs.ts';
+
+/** What is kept of a request that succeeded, so that its repeat is answered and not done again. */
+export interface KeptAnswer {
+  /** Of method, path and body: a repeat must be the same request. */
+  readonly fingerprint: string;
+  /** Index of the audit entry. */
+  readonly entry: number;
+  /** JSON; null when the answer carried a secret, which is shown once. */
+  readonly answer: string | null;
+}
+
+export interface IdempotencyReads {
+  keptAnswer(principalId: string, name: string): KeptAnswer | undefined;
+}
+
+export interface IdempotencyWrites {
+  keepAnswer(principalId: string, name: string, kept: KeptAnswer, time: string): void;
+  forgetAnswersBefore(time: string): void;
+}
+
+/** A repeat within this time is recognised. */
+export const KEEP_ANSWERS_MS = 24 * 60 * 60 * 1000;
+
+const NAME = /^[\x21-\x7e]{1,255}$/;
+
+/** The `Idempotency-Key` of a request, and what it stands for. */
+export interface IdempotencyKey {
+  readonly principalId: string;
+  readonly name: string;
+  readonly fingerprint: string;
+}
+
+export function readIdempotencyKey(
+  header: string | undefined,
+  principalId: string,
+  request: { readonly method: string; readonly path: string; readonly body: Uint8Array },
+): IdempotencyKey | undefined {
+  if (header === undefined) return undefined;
+  if (!NAME.test(header)) throw invalidField('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
+  const hash = createHash('sha256').update(`${request.method} ${request.path}\n`).update(request.body);
+  return { principalId, name: header, fingerprint: hash.digest('hex') };
+}
+
+/**
+ * The answer kept for a key. Throws `conflict` when it was for another request, or can't be shown again.
+ */
+export function findKeptAnswer(reads: IdempotencyReads, key: IdempotencyKey): Answer | undefined {
+  const kept = reads.keptAnswer(key.principalId, key.name);
+  if (kept === undefined) return undefined;
+  if (kept.fingerprint !== key.fingerprint) {
+    throw new CountersignError('conflict', 'this Idempotency-Key was used for another request');
+  }
+  if (kept.answer === null) {
+    throw new CountersignError(
+      'conflict',
+      `this was done already (audit entry ${kept.entry}); its answer carried a secret, which is shown once`,
+    );
+  }
+  return JSON.parse(kept.answer) as Answer;
+}
+
+/** One HTTP request's act: its entries name the caller, and its answer is kept when it has an idempotency key. */
+export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
+  readonly #recorder: Recorder<Tx>;
+  readonly #actor: EntryActor;
+  readonly #requestId: string;
+  readonly #keep: { readonly key: IdempotencyKey; readonly secret: boolean } | undefined;
+
+  constructor(
+    recorder: Recorder<Tx>,
+    actor: EntryActor,
+    requestId: string,
+    keep?: { readonly key: IdempotencyKey; readonly secret: boolean },
+  ) {
+    this.#recorder = recorder;
+    this.#actor = actor;
+    this.#requestId = requestId;
+    this.#keep = keep;
+  }
+
+  record(draft: ActDraft): Promise<Receipt> {
+    return this.#recorder.record(this.#complete(draft), (_tx, receipt) => receipt);
+  }
+
+  commit<T extends Answer>(draft: ActDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
+    return this.#recorder.record(this.#complete(draft), (tx, receipt) => {
+      const answer = effects(tx, receipt);
+      if (this.#keep !== undefined) {
+        const { key, secret } = this.#keep;
+        const kept = {
+          fingerprint: key.fingerprint,
+          entry: receipt.index,
+          answer: secret ? null : canonicalize(answer),
+        };
+        tx.keepAnswer(key.principalId, key.name, kept, new Date().toISOString());
+      }
+      return answer;
+    });
+  }
+
+  /** The act of one item of a batch: decided, logged and kept on its own. */
+  item(index: number): { readonly act: RequestAct<Tx>; readonly key: IdempotencyKey | undefined } {
+    const whole = this.#keep?.key;
+    // A space can't be in a key that came from outside.
+    const key = whole === undefined ? undefined : { ...whole, name: `${whole.name} ${index}` };
+    const keep = key === undefined ? undefined : { key, secret: false };
+    return { act: new RequestAct(this.#recorder, this.#actor, this.#requestId, keep), key };
+  }
+
+  #complete(draft: ActDraft): ActDraft & { readonly actor: EntryActor; readonly requestId: string } {
+    return { ...draft, actor: this.#actor, requestId: this.#requestId };
+  }
+}

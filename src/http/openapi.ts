@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import type { JsonValue } from '../jcs.ts';
+import type { Access, Route } from './route.ts';
+import { problemShape } from './shapes.ts';
+
+type JsonObject = { readonly [name: string]: JsonValue };
+
+/** OpenAPI 3.1, from the same schemas that check requests. */
+export function openApiDocument(routes: readonly Route[], version: string): JsonObject {
+  const byPath = Map.groupBy(routes, ({ path }) => path);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Countersign',
+      version,
+      description:
+        'Key management and signing for Ethereum backends. Errors are RFC 9457 problems. Every POST takes an ' +
+        '`Idempotency-Key`: the same key with the same request replays the answer for 24 hours, with another request it is a 409.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    paths: Object.fromEntries(
+      [...byPath].map(([path, group]) => [
+        path,
+        Object.fromEntries(group.map((route) => [route.method.toLowerCase(), operation(route)])),
+      ]),
+    ),
+    components: {
+      schemas: { Problem: toJsonSchema(problemShape, 'output') },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: '`cs_<credential id>_<secret>`' },
+      },
+    },
+  };
+}
+
+function operation(route: Route): JsonObject {
+  const { answer } = route;
+  const problem = {
+    description: 'A problem.',
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
+  return {
+    tags: [route.tag],
+    summary: route.summary,
+    description: [route.description, accessText(route.access)].filter((text) => text !== undefined).join('\n\n'),
+    ...(route.access !== 'public' && { security: [{ token: [] }] }),
+    ...(typeof route.access !== 'string' && { 'x-roles': route.access }),
+    parameters: [
+      ...parametersOf(route.params, 'path'),
+      ...parametersOf(route.query, 'query'),
+      ...(route.method === 'POST' ? [IDEMPOTENCY_KEY] : []),
+    ],
+    ...(route.body !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: toJsonSchema(route.body, 'input') } } },
+    }),
+    responses: {
+      [String(answer.status)]: { description: answer.description, content: contentOf(route) },
+      ...(route.path === '/readyz' && { '503': { description: 'It cannot.', content: contentOf(route) } }),
+      default: problem,
+    },
+  };
+}
+
+const IDEMPOTENCY_KEY: JsonObject = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+
+export function accessText(access: Access): string {
+  if (access === 'public') return 'Anybody may call this.';
+  if (access === 'authenticated') return 'Takes any valid credential.';
+  return `Takes one of the roles: ${access.join(', ')}.`;
+}
+
+function contentOf({ answer }: Route): JsonObject {
+  if (answer.schema === undefined) return { [answer.mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
+  return { 'application/json': { schema: toJsonSchema(answer.schema, 'output') } };
+}
+
+function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): JsonObject[] {
+  if (schema === undefined) return [];
+  const { properties = {}, required = [] } = toJsonSchema(schema, 'input') as {
+    properties?: { [name: string]: JsonObject };
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    ...(description !== undefined && { description }),
+    schema: rest,
+  }));
+}
+
+function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' });
+  return rest as JsonObject;
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { Caller } from '../access/credentials.ts';
+import type { Role } from '../access/roles.ts';
+import type { Answer } from '../audit/act.ts';
+import { parseWith } from '../schema.ts';
+import type { IdempotencyKey, RequestAct } from './idempotency.ts';
+import type { ServiceTx } from './service.ts';
+
+/** `public`: no credential. `authenticated`: any credential. Else one of these roles. */
+export type Access = 'public' | 'authenticated' | readonly Role[];
+
+export type Method = 'GET' | 'POST' | 'PATCH';
+
+export interface Reply {
+  readonly status: number;
+  /** JSON, or text with the media type beside it. */
+  readonly body: Answer | string;
+  readonly mediaType?: string;
+}
+
+/** One operation of the API: what registers it, checks it and documents it. */
+export interface RouteSpec {
+  readonly method: Method;
+  /** As OpenAPI writes it: `/v1/keys/{name}`. */
+  readonly path: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly access: Access;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodObject;
+  /** The good answer; `schema` is absent for text. */
+  readonly answer: {
+    readonly status: number;
+    readonly description: string;
+    readonly schema?: z.ZodType;
+    readonly mediaType?: string;
+  };
+  /** The answer carries a secret: it is never kept for a repeat. */
+  readonly secretAnswer?: boolean;
+}
+
+export interface RouteInput {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+export interface RouteContext {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly act: RequestAct<ServiceTx>;
+  readonly idempotencyKey: IdempotencyKey | undefined;
+}
+
+export interface Route extends RouteSpec {
+  /** Parses the input by the route's schemas and does it. A public route gets no context. */
+  readonly run: (input: RouteInput, context: RouteContext | undefined) => Promise<Reply>;
+}
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+type Result = Answer | string;
+
+type Inputs<S extends RouteSpec> = {
+  readonly params: Parsed<S['params']>;
+  readonly query: Parsed<S['query']>;
+  readonly body: Parsed<S['body']>;
+};
+
+/** A route whose caller is known. */
+export function route<const S extends RouteSpec>(
+  spec: S,
+  handle: (input: Inputs<S>, context: RouteContext) => Promise<Result> | Result,
+): Route {
+  return {
+    ...spec,
+    run: async (input, context) => {
+      if (context === undefined) throw new Error(`${spec.method} ${spec.path} was run without a caller`);
+      return reply(spec, await handle(parseInputs(spec, input), context));
+    },
+  };
+}
+
+/** A route that anybody may call. */
+export function publicRoute<const S extends RouteSpec>(
+  spec: S & { readonly access: 'public' },
+  handle: (input: Inputs<S>) => Promise<Result | Reply> | Result | Reply,
+): Route {
+  return {
+    ...spec,
+    run: async (input) => {
+      const result = await handle(parseInputs(spec, input));
+      return isReply(result) ? result : reply(spec, result);
+    },
+  };
+}
+
+const NOTHING = z.strictObject({});
+
+function parseInputs<S extends RouteSpec>(spec: S, input: RouteInput): Inputs<S> {
+  return {
+    params: spec.params && parseWith(spec.params, input.params, 'the path'),
+    query: parseWith(spec.query ?? NOTHING, input.query, 'the query'),
+    body: spec.body && parseWith(spec.body, input.body),
+  } as Inputs<S>;
+}
+
+function reply({ answer }: RouteSpec, body: Result): Reply {
+  return {
+    status: answer.status,
+    body,
+    ...(answer.mediaType !== undefined && { mediaType: answer.mediaType }),
+  };
+}
+
+function isReply(result: Result | Reply): result is Reply {
+  return typeof result !== 'string' && typeof result['status'] === 'number' && 'body' in result;
+}

@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { asBuffer } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
+import type { JsonValue } from '../../jcs.ts';
+import type { StoredEntry } from '../../audit/stored-entry.ts';
+import { OPERATIONS } from '../../intent/intent.ts';
+import { route, type Route } from '../route.ts';
+import type { Service } from '../service.ts';
+import { auditEntryShape, limitSchema, nameSchema, pageOf } from '../shapes.ts';
+
+const tag = 'Audit';
+const READERS = ['auditor', 'admin'] as const;
+
+const indexSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const timeSchema = z.iso.datetime().transform((time) => new Date(time).toISOString());
+
+export function auditRoutes({ reads, checkpointer }: Service): Route[] {
+  return [
+    route(
+      {
+        method: 'GET',
+        path: '/v1/audit/entries',
+        tag,
+        summary: 'Entries of the log',
+        description: 'In the order of the log. `cursor` goes on where a page ended; `from` begins at an index.',
+        access: READERS,
+        query: z.strictObject({
+          from: indexSchema.default(0),
+          cursor: indexSchema.optional(),
+          limit: limitSchema,
+          principal: nameSchema.optional(),
+          key: nameSchema.optional(),
+          operation: z.enum(OPERATIONS).optional(),
+          effect: z.enum(['allow', 'deny']).optional(),
+          kind: z.string().max(64).optional(),
+          since: timeSchema.optional(),
+          until: timeSchema.optional(),
+        }),
+        answer: { status: 200, description: 'A page.', schema: pageOf(auditEntryShape) },
+      },
+      ({ query: { cursor, from, limit, ...filter } }) => {
+        const page = reads.entries({ ...filter, from: cursor ?? from, limit: limit + 1 });
+        const next = page[limit];
+        return {
+          items: page.slice(0, limit).map(entryToJson),
+          nextCursor: next === undefined ? null : String(next.index),
+        };
+      },
+    ),
+    route(
+      {
+        method: 'GET',
+        path: '/v1/audit/entries/{index}',
+        tag,
+        summary: 'One entry',
+        access: READERS,
+        params: z.strictObject({ index: indexSchema }),
+        answer: { status: 200, description: 'The entry.', schema: auditEntryShape },
+      },
+      ({ params: { index } }) => {
+        const entry = reads.entry(index);
+        if (entry === undefined) throw new CountersignError('not_found', `the log has no entry ${index}`);
+        return entryToJson(entry);
+      },
+    ),
+    route(
+      {
+        method: 'GET',
+        path: '/v1/audit/checkpoint',
+        tag,
+        summary: 'Signed checkpoint of the log as it is now',
+        description: 'While the service is sealed: the newest that was signed before.',
+        access: READERS,
+        answer: { status: 200, description: 'C2SP signed note.', mediaType: 'text/plain' },
+      },
+      async () => {
+        try {
+          return (await checkpointer.current()).note;
+        } catch (error) {
+          const latest = reads.latestCheckpoint();
+          if (latest === undefined) throw error;
+          return latest.note;
+        }
+      },
+    ),
+    route(
+      {
+        method: 'GET',
+        path: '/v1/audit/checkpoints',
+        tag,
+        summary: 'All checkpoints over more than `cursor` entries',
+        access: READERS,
+        query: z.strictObject({ cursor: indexSchema.default(0), limit: limitSchema }),
+        answer: {
+          status: 200,
+          description: 'Smallest first.',
+          schema: pageOf(z.strictObject({ size: z.int(), note: z.string() })),
+        },
+      },
+      ({ query: { cursor, limit } }) => {
+        const items = reads.checkpointsAfter(cursor, limit);
+        const last = items.at(-1);
+        return {
+          items: items.map(({ size, note }) => ({ size, note })),
+          nextCursor: last !== undefined && items.length === limit ? String(last.size) : null,
+        };
+      },
+    ),
+    route(
+      {
+        method: 'GET',
+        path: '/v1/audit/key',
+        tag,
+        summary: 'The verifier key of the log',
+        description: 'Pin it: a verifier that takes it from the service trusts the service.',
+        access: 'authenticated',
+        answer: { status: 200, description: 'C2SP vkey.', mediaType: 'text/plain' },
+      },
+      () => {
+        const vkey = checkpointer.vkey();
+        if (vkey === undefined) throw new CountersignError('not_found', 'the service is not initialized: the log has no key');
+        return `${vkey}\n`;
+      },
+    ),
+  ];
+}
+
+function entryToJson({ index, leafHash, bytes }: StoredEntry): {
+  readonly index: number;
+  readonly leafHash: string;
+  readonly entry: JsonValue;
+} {
+  const entry = JSON.parse(asBuffer(bytes).toString('utf8')) as JsonValue;
+  return { index, leafHash: asBuffer(leafHash).toString('hex'), entry };
+}

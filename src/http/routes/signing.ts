@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import type { Answer } from '../../audit/act.ts';
+import { CountersignError, type FieldError } from '../../errors.ts';
+import { OPERATIONS, type Operation } from '../../intent/intent.ts';
+import { parseIntent, signBodies, toIntent, type SignBody } from '../../intent/schema.ts';
+import type { Metrics } from '../../metrics.ts';
+import { parseWith } from '../../schema.ts';
+import type { SignAnswer } from '../../signer/pipeline.ts';
+import { findKeptAnswer } from '../idempotency.ts';
+import { toProblem } from '../problems.ts';
+import { route, type Route, type RouteContext } from '../route.ts';
+import type { Service } from '../service.ts';
+import { nameSchema, problemShape, signAnswerShape, versionSchema } from '../shapes.ts';
+
+const tag = 'Signing';
+
+/** Each item is a request of its own; this bounds how long one call takes. */
+const MAX_BATCH_ITEMS = 1_000;
+/** Items of a batch that are under way at once: enough to share commits, and room for other callers. */
+const BATCH_WIDTH = 128;
+
+const SUMMARY: { readonly [operation in Operation]: string } = {
+  transaction: 'Sign a transaction',
+  message: 'Sign a message (EIP-191)',
+  'typed-data': 'Sign typed data (EIP-712)',
+  authorization: 'Sign an EIP-7702 authorization',
+  digest: 'Sign 32 bytes as they are',
+};
+
+const batchItemSchema = z.looseObject({
+  key: nameSchema,
+  operation: z.enum(OPERATIONS),
+  version: versionSchema.optional(),
+});
+
+type SignTarget = { readonly keyName: string; readonly version?: number | undefined };
+
+export function signingRoutes(service: Service, metrics: Metrics): Route[] {
+  const sign = async (
+    context: RouteContext,
+    act: RouteContext['act'],
+    target: SignTarget,
+    intent: ReturnType<typeof parseIntent>,
+  ): Promise<SignAnswer> => {
+    const { requestId, caller } = context;
+    try {
+      const answer = await service.signing.sign(act, { requestId, requester: caller.principal, ...target, intent });
+      metrics.countSignature(intent.operation, 'signed');
+      return answer;
+    } catch (error) {
+      metrics.countSignature(intent.operation, error instanceof CountersignError ? error.code : 'internal');
+      throw error;
+    }
+  };
+
+  const single = OPERATIONS.map((operation) =>
+    route(
+      {
+        method: 'POST',
+        path: `/v1/keys/{name}/sign/${operation}`,
+        tag,
+        summary: SUMMARY[operation],
+        access: ['signer'],
+        params: z.strictObject({ name: nameSchema }),
+        body: signBodies[operation].extend({ version: versionSchema.optional() }),
+        answer: { status: 200, description: 'The signature, and the receipt of its audit entry.', schema: signAnswerShape },
+      },
+      async ({ params: { name }, body }, context) => {
+        const { version, ...rest } = body as SignBody & { version?: number };
+        return await sign(context, context.act, { keyName: name, version }, toIntent(operation, rest as SignBody));
+      },
+    ),
+  );
+
+  const item = async (raw: unknown, index: number, context: RouteContext): Promise<Answer> => {
+    const { act, key: idempotencyKey } = context.act.item(index);
+    try {
+      const kept = idempotencyKey && findKeptAnswer(service.reads, idempotencyKey);
+      if (kept !== undefined) return { status: 200, ...kept };
+      const { key, operation, version, ...body } = parseWith(batchItemSchema, raw, 'the item');
+      const intent = parseIntent(operation, body);
+      return { status: 200, ...(await sign(context, act, { keyName: key, version }, intent)) };
+    } catch (error) {
+      return toProblem(withPathPrefix(error, `items.${index}`), context.requestId);
+    }
+  };
+
+  const batch = route(
+    {
+      method: 'POST',
+      path: '/v1/sign/batch',
+      tag,
+      summary: 'Sign many things at once',
+      description: 'Each item is decided, logged and answered on its own, in its place: a signature or a problem.',
+      access: ['signer'],
+      body: z.strictObject({
+        items: z
+          .array(batchItemSchema)
+          .min(1)
+          .max(MAX_BATCH_ITEMS)
+          .meta({ description: 'Each item: key, operation, optional version, and the fields of that operation’s body.' }),
+      }),
+      answer: {
+        status: 200,
+        description: 'One answer an item.',
+        schema: z.strictObject({
+          items: z.array(z.union([signAnswerShape.extend({ status: z.literal(200) }), problemShape])),
+        }),
+      },
+    },
+    async ({ body: { items } }, context) => {
+      const answers: Answer[] = [];
+      for (let start = 0; start < items.length; start += BATCH_WIDTH) {
+        const slice = items.slice(start, start + BATCH_WIDTH);
+        answers.push(...(await Promise.all(slice.map((raw, offset) => item(raw, start + offset, context)))));
+      }
+      return { items: answers };
+    },
+  );
+
+  return [...single, batch];
+}
+
+function withPathPrefix(error: unknown, prefix: string): unknown {
+  if (!(error instanceof CountersignError) || error.errors.length === 0) return error;
+  const errors = error.errors.map(({ path, message }): FieldError => ({ path: `${prefix}.${path}`, message }));
+  return new CountersignError(error.code, error.message, errors, error);
+}

@@ -1,0 +1,32 @@
+import type { AccessService } from '../access/access.ts';
+import type { AccessReads, AccessWrites } from '../access/principals.ts';
+import type { Checkpointer } from '../audit/checkpointer.ts';
+import type { Recorder } from '../audit/log.ts';
+import type { AuditReads } from '../audit/stored-entry.ts';
+import type { KeyWrites } from '../keystore/keys.ts';
+import type { PolicyInForce } from '../policy/policies.ts';
+import type { KeyService } from '../signer/keys.ts';
+import type { NonceWrites } from '../signer/nonces.ts';
+import type { SigningPipeline } from '../signer/pipeline.ts';
+import type { SealService, SealWrites } from '../signer/seal.ts';
+import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
+
+/** All that a request may write beside its audit entry. */
+export type ServiceTx = KeyWrites & AccessWrites & NonceWrites & SealWrites & IdempotencyWrites;
+
+/** The parts that the routes speak to; built in main.ts. */
+export interface Service {
+  readonly version: string;
+  readonly origin: string;
+  readonly storageEngine: string;
+  readonly reads: AccessReads & AuditReads & IdempotencyReads;
+  readonly log: Recorder<ServiceTx> & { readonly size: number };
+  readonly checkpointer: Checkpointer;
+  readonly seal: SealService;
+  readonly keys: KeyService;
+  readonly policy: PolicyInForce;
+  readonly access: AccessService;
+  readonly signing: SigningPipeline;
+  /** Reasons why the service is not ready to sign; empty when it is. */
+  readonly notReady: () => readonly string[];
+}

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { cidrProblem } from '../access/credentials.ts';
+import { ROLES } from '../access/roles.ts';
+import { OPERATIONS } from '../intent/intent.ts';
+import { KEY_VERSION_STATES, NAME } from '../keystore/keys.ts';
+
+/** Shapes that several routes share, of what comes in and what goes out. */
+
+export const nameSchema = z
+  .string()
+  .regex(NAME, 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", beginning with a letter or digit')
+  .meta({ examples: ['treasury'] });
+
+export const tagsSchema = z
+  .array(nameSchema)
+  .max(32)
+  .refine((tags) => new Set(tags).size === tags.length, 'must not repeat a tag');
+
+export const versionSchema = z.int().min(1).meta({ description: 'A version of the key; the primary when absent.' });
+
+export const reasonSchema = z.string().min(1).max(500).meta({ description: 'Why; kept in the audit log.' });
+
+export const rolesSchema = z
+  .array(z.enum(ROLES))
+  .min(1)
+  .refine((roles) => new Set(roles).size === roles.length, 'must not repeat a role');
+
+export const cidrSchema = z.string().superRefine((cidr, context) => {
+  const problem = cidrProblem(cidr);
+  if (problem !== undefined) context.addIssue(problem);
+});
+
+const hex = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`));
+const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
+
+export const limitSchema = z.coerce.number().int().min(1).max(1_000).default(100).meta({ description: 'Page size.' });
+
+/** `{items, nextCursor}`; `nextCursor` is null on the last page. */
+export function pageOf<T extends z.ZodType>(item: T): z.ZodObject {
+  return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
+}
+
+export const keyShape = z.strictObject({
+  name: nameSchema,
+  tags: z.array(z.string()),
+  state: z.enum(KEY_VERSION_STATES),
+  primary: z.int(),
+  versions: z.array(
+    z.strictObject({
+      version: z.int(),
+      address: hex(20),
+      publicKey: hex(65),
+      state: z.enum(KEY_VERSION_STATES),
+      origin: z.enum(['generated', 'imported']),
+      createdAt: time,
+      lastUsedAt: time.optional(),
+    }),
+  ),
+  createdAt: time,
+});
+
+export const signAnswerShape = z.strictObject({
+  requestId: z.string(),
+  key: z.strictObject({ name: z.string(), version: z.int(), address: hex(20) }),
+  operation: z.enum(OPERATIONS),
+  digest: hex(32).meta({ description: 'The 32 bytes that were signed.' }),
+  signature: hex(65).meta({ description: 'r ‖ s ‖ v with v = 27 + yParity.' }),
+  r: hex(32),
+  s: hex(32),
+  yParity: z.int().min(0).max(1),
+  rawTransaction: z.string().optional().meta({ description: 'For transactions: what eth_sendRawTransaction takes.' }),
+  transactionHash: hex(32).optional(),
+  decision: z.strictObject({ effect: z.literal('allow'), rule: z.string().optional(), policyRevision: z.int() }),
+  receipt: z.strictObject({
+    index: z.int().meta({ description: 'Position of the audit entry.' }),
+    leafHash: z.string().meta({ description: 'RFC 6962 leaf hash of the audit entry, hex.' }),
+  }),
+});
+
+export const problemShape = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  requestId: z.string(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  decision: z
+    .strictObject({
+      effect: z.enum(['allow', 'deny']),
+      rule: z.string().optional(),
+      policyRevision: z.int(),
+      reason: z.string(),
+      failed: z.array(z.strictObject({ rule: z.string(), predicate: z.string() })).optional(),
+    })
+    .optional(),
+});
+
+export const statusShape = z.strictObject({
+  version: z.string(),
+  initialized: z.boolean(),
+  sealed: z.boolean(),
+  seal: z.strictObject({ type: z.enum(['file', 'passphrase']).nullable(), warning: z.string().optional() }),
+  ready: z.boolean(),
+  reasons: z.array(z.string()),
+  storage: z.strictObject({ engine: z.string() }),
+  policy: z.strictObject({ revision: z.int(), hash: z.string() }).nullable(),
+  audit: z.strictObject({ origin: z.string(), size: z.int() }),
+  time,
+});
+
+export const principalShape = z.strictObject({
+  id: z.string(),
+  name: nameSchema,
+  roles: z.array(z.enum(ROLES)),
+  state: z.enum(['enabled', 'disabled']),
+  createdAt: time,
+});
+
+export const credentialShape = z.strictObject({
+  id: z.string(),
+  createdAt: time,
+  expiresAt: time.optional(),
+  cidrs: z.array(z.string()),
+  revokedAt: time.optional(),
+});
+
+export const auditEntryShape = z.strictObject({
+  index: z.int(),
+  leafHash: z.string().meta({ description: 'RFC 6962 leaf hash, hex.' }),
+  entry: z
+    .record(z.string(), z.unknown())
+    .meta({ description: 'The entry; its RFC 8785 form is what is hashed. Fields: docs/audit.md.' }),
+});

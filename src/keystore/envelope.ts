@@ -1,0 +1,128 @@
+import { createCipheriv, createDecipheriv, randomBytes, type Decipheriv } from 'node:crypto';
+import { wipe } from '../bytes.ts';
+import { CountersignError } from '../errors.ts';
+import type { SealedIdentity } from './identity.ts';
+
+const NONCE_LENGTH = 12;
+const TAG_LENGTH = 16;
+const BLOCK_LENGTH = 16;
+const MAX_TERM = 2 ** 32 - 1;
+
+/** A sealed secret is this byte, the term as a big-endian u32, then {@link gcmSeal}'s output. */
+const FORMAT = 1;
+const HEADER_LENGTH = 5;
+
+const KEY_ID = /^[\x21-\x7e]{1,128}$/;
+const ADDRESS = { secp256k1: /^0x[0-9a-f]{40}$/, ed25519: /^0x[0-9a-f]{64}$/ } as const;
+
+/**
+ * Seals `secret` under the key-encrypting key of `term`, bound to `identity`.
+ * @param kek 32 bytes; good for 2^32 seals with random nonces (NIST SP 800-38D section 8.3)
+ */
+export function sealSecret(
+  kek: Uint8Array,
+  term: number,
+  identity: SealedIdentity,
+  secret: Uint8Array,
+): Buffer {
+  if (secret.length === 0) throw new CountersignError('unprocessable', 'an empty secret is not sealed');
+  const aad = authenticatedData(term, identity);
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt8(FORMAT, 0);
+  header.writeUInt32BE(term, 1);
+  return Buffer.concat([header, gcmSeal(kek, aad, secret)]);
+}
+
+/**
+ * The secret of a blob from {@link sealSecret}, in memory of its own; the caller wipes it. A blob that was
+ * altered, or sealed for another identity, is `unprocessable`.
+ */
+export function openSecret(
+  kekOfTerm: (term: number) => Uint8Array,
+  identity: SealedIdentity,
+  blob: Uint8Array,
+): Buffer {
+  const format = blob[0];
+  if (format !== undefined && format !== FORMAT) {
+    throw new CountersignError('unprocessable', `the sealed key has the unknown format ${format}`);
+  }
+  if (blob.length <= HEADER_LENGTH + NONCE_LENGTH + TAG_LENGTH) {
+    throw new CountersignError('unprocessable', 'the sealed key is truncated');
+  }
+  const term = new DataView(blob.buffer, blob.byteOffset).getUint32(1);
+  const aad = authenticatedData(term, identity);
+  const secret = gcmOpen(kekOfTerm(term), aad, blob.subarray(HEADER_LENGTH));
+  if (secret === undefined) {
+    throw new CountersignError(
+      'unprocessable',
+      'the sealed key does not open: it was altered or belongs to another key',
+    );
+  }
+  return secret;
+}
+
+/** One field a line; no field can hold a line break, so that two identities never share an encoding. */
+function authenticatedData(term: number, identity: SealedIdentity): Buffer {
+  const { keyId, version, curve, address } = identity;
+  if (!KEY_ID.test(keyId)) throw invalidIdentity('key id');
+  if (!Number.isSafeInteger(version) || version < 1) throw invalidIdentity('version');
+  if (!Number.isInteger(term) || term < 1 || term > MAX_TERM) throw invalidIdentity('term');
+  if (!Object.hasOwn(ADDRESS, curve)) throw invalidIdentity('curve');
+  if (!ADDRESS[curve].test(address)) throw invalidIdentity('address');
+  return Buffer.from(['countersign sealed key', FORMAT, keyId, version, term, curve, address].join('\n'));
+}
+
+function invalidIdentity(field: string): CountersignError {
+  return new CountersignError('unprocessable', `a sealed key with this ${field} cannot exist`);
+}
+
+/** AES-256-GCM (NIST SP 800-38D) with a fresh random nonce: nonce (12 bytes), ciphertext, tag (16 bytes). */
+export function gcmSeal(key: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE_LENGTH);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
+  cipher.setAAD(aad);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final();
+  return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]);
+}
+
+/** The plaintext of {@link gcmSeal}'s output, or `undefined` where key, data and tag do not belong together. */
+export function gcmOpen(key: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Buffer | undefined {
+  if (sealed.length < NONCE_LENGTH + TAG_LENGTH) return undefined;
+  const tagStart = sealed.length - TAG_LENGTH;
+  const nonce = sealed.subarray(0, NONCE_LENGTH);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(sealed.subarray(tagStart));
+  const plaintext = decryptUpdate(decipher, sealed.subarray(NONCE_LENGTH, tagStart));
+  try {
+    decipher.final();
+    return plaintext;
+  } catch {
+    wipe(plaintext);
+    return undefined;
+  }
+}
+
+/**
+ * Runs a stream-mode cipher over `ciphertext`; the caller calls `final`. In single blocks, because `update`
+ * frees an internal copy of its output without wiping it: of one block, the allocator's own links overwrite
+ * most; of a whole key they leave the second half.
+ */
+export function decryptUpdate(decipher: Decipheriv, ciphertext: Uint8Array): Buffer {
+  const plaintext = allocSecret(ciphertext.length);
+  for (let at = 0; at < ciphertext.length; at += BLOCK_LENGTH) {
+    const block = decipher.update(ciphertext.subarray(at, at + BLOCK_LENGTH));
+    plaintext.set(block, at);
+    wipe(block);
+  }
+  return plaintext;
+}
+
+/**
+ * Zeroed memory for a secret, outside the JavaScript heap. `Buffer.alloc` and even `allocUnsafeSlow` keep up to 64 bytes inside
+ * the heap, where the garbage collector moves them and leaves copies that no wipe reaches.
+ */
+export function allocSecret(length: number): Buffer<ArrayBuffer> {
+  return Buffer.from(new ArrayBuffer(length));
+}

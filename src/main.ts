@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { AccessService } from './access/access.ts';
+import { systemAct } from './audit/act.ts';
+import { Checkpointer } from './audit/checkpointer.ts';
+import { AuditLog } from './audit/log.ts';
+import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
+import type { Config } from './config.ts';
+import { CountersignError } from './errors.ts';
+import { createApp } from './http/app.ts';
+import { KEEP_ANSWERS_MS } from './http/idempotency.ts';
+import { accessRoutes } from './http/routes/access.ts';
+import { auditRoutes } from './http/routes/audit.ts';
+import { keyRoutes } from './http/routes/keys.ts';
+import { policyRoutes } from './http/routes/policy.ts';
+import { withReference } from './http/routes/reference.ts';
+import { signingRoutes } from './http/routes/signing.ts';
+import { systemRoutes } from './http/routes/system.ts';
+import { startServer } from './http/server.ts';
+import type { Service } from './http/service.ts';
+import { sealKeyFile } from './keystore/seal-file.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { PolicyInForce } from './policy/policies.ts';
+import { Custody } from './signer/custody.ts';
+import { KeyService } from './signer/keys.ts';
+import { NonceGuard } from './signer/nonces.ts';
+import { SigningPipeline } from './signer/pipeline.ts';
+import { SealService } from './signer/seal.ts';
+import { SignerSupervisor } from './signer/supervisor.ts';
+import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
+
+export interface RunningService {
+  readonly url: string;
+  readonly firstStart: FirstStart | undefined;
+  readonly notReady: () => readonly string[];
+  /** Lets requests under way end, signs a last checkpoint, wipes, closes. */
+  stop(): Promise<void>;
+}
+
+const SHUTDOWN_GRACE_MS = 10_000;
+const HOUSEKEEPING_MS = 10 * 60 * 1000;
+
+/** The composition root: builds every part, hands each its dependencies, and starts them in order. */
+export async function startService(config: Config, log: Log): Promise<RunningService> {
+  const version = packageVersion();
+  const storage = openSqliteStorage(config.data, () => `countersign.local/${randomBytes(8).toString('hex')}`);
+  const { reads, origin } = storage;
+  const audit = new AuditLog<StorageTx>(storage);
+  const system = systemAct<StorageTx>(audit);
+
+  const supervisor = new SignerSupervisor({ onReady: () => void reopen(), onLost: (reason) => void lost(reason) });
+  const custody = new Custody(supervisor);
+  const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
+  const keys = new KeyService(reads, custody);
+  const access = new AccessService(reads);
+  const policy = new PolicyInForce();
+  const signing = new SigningPipeline(keys, policy, new NonceGuard(reads), custody);
+  const checkpointer = new Checkpointer(origin, audit, { ...reads, saveCheckpoint: storage.saveCheckpoint }, {
+    publicKey: () => seal.logKey()?.publicKey,
+    sign: (text) => {
+      const key = seal.logKey();
+      if (key === undefined) throw new CountersignError('sealed', 'the log has no key yet');
+      return custody.signCheckpoint(key.material, text);
+    },
+  });
+
+  const notReady = (): string[] => {
+    const reasons: string[] = [];
+    const { initialized, sealed } = seal.status();
+    if (supervisor.state !== 'ready') reasons.push('the signer process is not running; it is being restarted');
+    else if (!initialized) reasons.push('not initialized: POST /v1/sys/init');
+    else if (sealed) reasons.push('sealed: POST /v1/sys/unseal');
+    if (audit.failure !== undefined) reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
+    if (policy.problem !== undefined) reasons.push(`no policy: ${policy.problem}`);
+    return reasons;
+  };
+
+  async function lost(reason: string): Promise<void> {
+    custody.forget();
+    log.error('signer.lost', { reason });
+    await system.record({ kind: 'signer.lost', outcome: 'failed', detail: { reason } }).catch(() => undefined);
+  }
+
+  async function reopen(): Promise<void> {
+    try {
+      await seal.resume(system);
+      log.info('signer.restarted', { ...(supervisor.pid !== undefined && { pid: supervisor.pid }) });
+    } catch (error) {
+      log.error('signer.unseal_failed', { reason: error instanceof Error ? error.message : 'unknown' });
+    }
+  }
+
+  const service: Service = {
+    version,
+    origin,
+    storageEngine: 'sqlite',
+    reads,
+    log: audit,
+    checkpointer,
+    seal,
+    keys,
+    policy,
+    access,
+    signing,
+    notReady,
+  };
+  const metrics = createMetrics({
+    auditSize: () => audit.size,
+    sealed: () => seal.status().sealed,
+    ready: () => notReady().length === 0,
+  });
+  const routes = withReference(
+    [
+      ...systemRoutes(service, metrics),
+      ...keyRoutes(service),
+      ...signingRoutes(service, metrics),
+      ...policyRoutes(service),
+      ...accessRoutes(service),
+      ...auditRoutes(service),
+    ],
+    version,
+  );
+
+  try {
+    await supervisor.start();
+    await system.record({ kind: 'service.started', outcome: 'done', detail: { version, node: process.version } });
+    if (!seal.status().initialized && config.seal === 'file') await seal.initialize(system, { type: 'file' });
+    else await seal.resume(system);
+    await loadNewestPolicy(config.data, reads, audit, policy);
+    const unsealed = !seal.status().sealed;
+    const firstStart = await completeFirstStart(config, { reads, recorder: audit, access, keys, unsealed });
+    const server = await startServer(createApp({ service, routes, log, metrics }), config.listen);
+    checkpointer.start();
+    const housekeeping = setInterval(() => {
+      storage.forgetAnswersBefore(new Date(Date.now() - KEEP_ANSWERS_MS).toISOString());
+    }, HOUSEKEEPING_MS);
+    housekeeping.unref();
+    log.info('service.listening', { address: server.url });
+
+    return {
+      url: server.url,
+      firstStart,
+      notReady,
+      stop: async () => {
+        await server.close(SHUTDOWN_GRACE_MS);
+        clearInterval(housekeeping);
+        checkpointer.stop();
+        await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
+        // Sealed by now, perhaps: then the next start signs for these entries.
+        await checkpointer.current().catch(() => undefined);
+        await supervisor.stop();
+        storage.close();
+        log.info('service.stopped');
+      },
+    };
+  } catch (error) {
+    await supervisor.stop();
+    storage.close();
+    throw error;
+  }
+}
+
+function packageVersion(): string {
+  const file = new URL('../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

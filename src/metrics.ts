@@ -1,0 +1,59 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface MetricSources {
+  readonly auditSize: () => number;
+  readonly sealed: () => boolean;
+  readonly ready: () => boolean;
+}
+
+export interface Metrics {
+  /** Call the result with the status when the answer is sent. `route` is the pattern, so that its values are few. */
+  startRequest(method: string, route: string): (status: number) => void;
+  countSignature(operation: string, outcome: string): void;
+  /** Prometheus text format. */
+  text(): Promise<string>;
+}
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: 'countersign_' });
+  const duration = new Histogram({
+    name: 'countersign_http_request_duration_seconds',
+    help: 'Time from a request found its route to its answer, by method, route and status.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers,
+  });
+  const signatures = new Counter({
+    name: 'countersign_sign_requests_total',
+    help: 'Requests to sign that were decided, by operation and outcome.',
+    labelNames: ['operation', 'outcome'],
+    registers,
+  });
+  gauge('countersign_audit_entries', 'Entries in the audit log.', () => sources.auditSize());
+  gauge('countersign_sealed', '1 while the service is sealed.', () => (sources.sealed() ? 1 : 0));
+  gauge('countersign_ready', '1 while the service can sign.', () => (sources.ready() ? 1 : 0));
+
+  function gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  return {
+    startRequest: (method, route) => {
+      const start = process.hrtime.bigint();
+      return (status) => {
+        duration.observe({ method, route, status }, Number(process.hrtime.bigint() - start) / 1e9);
+      };
+    },
+    countSignature: (operation, outcome) => signatures.inc({ operation, outcome }),
+    text: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,185 @@
+import type { Operation } from '../intent/intent.ts';
+import { OPERATIONS } from '../intent/intent.ts';
+import { boundsOf } from './bounds.ts';
+import { compileCondition } from './compile.ts';
+import { CALLDATA_UNCOVERED, findUncovered, hasUndecodedCall } from './cover.ts';
+import type { Decision, PolicyRequest } from './decision.ts';
+import type { KeySelector, PrincipalSelector, Rule } from './model.ts';
+import { createRuleIndex, type CompiledRule, type RuleIndex } from './rule-index.ts';
+import { subjectOf, type Subject } from './subject.ts';
+
+export interface PolicyIdentity {
+  readonly revision: number;
+  readonly hash: string;
+}
+
+/** How many rules a default deny lists as having come close. */
+const MAX_FAILED = 5;
+
+type Match = (rule: CompiledRule, request: PolicyRequest, subject: Subject) => boolean;
+
+/**
+ * The decision function of a policy: pure, total, and the same answer for the same request. Deny beats allow
+ * beats default deny, whatever the order of the rules.
+ */
+export function createEvaluator(
+  rules: readonly Rule[],
+  policy: PolicyIdentity,
+): (request: PolicyRequest) => Decision {
+  const compiled = rules.map((rule, order) => ({
+    order,
+    rule,
+    check: rule.when === undefined ? undefined : compileCondition(rule.when),
+    bounds: boundsOf(rule.when),
+  }));
+  const denyRules = indexByOperation(compiled.filter(({ rule }) => rule.effect === 'deny'));
+  const allowRules = indexByOperation(compiled.filter(({ rule }) => rule.effect === 'allow'));
+  const identity = { policyRevision: policy.revision, policyHash: policy.hash };
+
+  function decide(request: PolicyRequest): Omit<Decision, 'policyRevision' | 'policyHash'> {
+    const subject = subjectOf(request.intent);
+    const { operation } = subject;
+    const noun = NOUNS[operation];
+    const denied = findFirst(denyRules[operation], request, subject, denies);
+    if (denied !== undefined) {
+      const { id } = denied.rule;
+      const reason = failsToEvaluate(denied, request, subject)
+        ? `deny rule "${id}" could not be evaluated, so it denies ${noun}`
+        : `rule "${id}" denies ${noun}`;
+      return { effect: 'deny', rule: id, reason };
+    }
+    const allowed = findFirst(allowRules[operation], request, subject, allows);
+    if (allowed !== undefined) {
+      const { id } = allowed.rule;
+      return { effect: 'allow', rule: id, reason: `rule "${id}" allows ${noun}` };
+    }
+    return denyByDefault(allowRules[operation], request, subject);
+  }
+
+  return function evaluate(request) {
+    try {
+      return { ...decide(request), ...identity };
+    } catch {
+      return { effect: 'deny', reason: 'the request could not be evaluated', ...identity };
+    }
+  };
+}
+
+const NOUNS: { readonly [operation in Operation]: string } = {
+  transaction: 'this transaction',
+  message: 'this message',
+  'typed-data': 'this typed data',
+  authorization: 'this authorization',
+  digest: 'this digest',
+};
+
+function indexByOperation(rules: readonly CompiledRule[]): { readonly [operation in Operation]: RuleIndex } {
+  const indexes = OPERATIONS.map((operation) => [
+    operation,
+    createRuleIndex(rules.filter(({ rule }) => rule.operations.has(operation))),
+  ]);
+  return Object.fromEntries(indexes) as { [operation in Operation]: RuleIndex };
+}
+
+/** The first rule in document order that matches. */
+function findFirst(
+  index: RuleIndex,
+  request: PolicyRequest,
+  subject: Subject,
+  matches: Match,
+): CompiledRule | undefined {
+  let found: CompiledRule | undefined;
+  for (const rules of index.candidates(request.key, subject)) {
+    for (const rule of rules) {
+      if (found !== undefined && rule.order >= found.order) break;
+      if (matches(rule, request, subject)) found = rule;
+    }
+  }
+  return found;
+}
+
+/** An error inside a deny rule denies. */
+function denies(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
+  try {
+    return holds(compiled, request, subject);
+  } catch {
+    return true;
+  }
+}
+
+function failsToEvaluate(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
+  try {
+    holds(compiled, request, subject);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** An error inside an allow rule does not match. */
+function allows(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
+  try {
+    return holds(compiled, request, subject) && findUncovered(subject, compiled.bounds) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+function holds(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
+  return selects(compiled.rule, request) && (compiled.check === undefined || compiled.check.holds(subject));
+}
+
+function selects(rule: Rule, request: PolicyRequest): boolean {
+  return (
+    (rule.principals === undefined || selectsPrincipal(rule.principals, request.principal)) &&
+    (rule.keys === undefined || selectsKey(rule.keys, request.key))
+  );
+}
+
+function selectsPrincipal(selector: PrincipalSelector, principal: PolicyRequest['principal']): boolean {
+  if (selector.ids.has(principal.id)) return true;
+  for (const role of principal.roles) if (selector.roles.has(role)) return true;
+  return false;
+}
+
+function selectsKey(selector: KeySelector, key: PolicyRequest['key']): boolean {
+  if (selector.every || selector.names.has(key.name)) return true;
+  for (const tag of key.tags) if (selector.tags.has(tag)) return true;
+  return false;
+}
+
+function denyByDefault(
+  index: RuleIndex,
+  request: PolicyRequest,
+  subject: Subject,
+): Omit<Decision, 'policyRevision' | 'policyHash'> {
+  const failed: { rule: string; predicate: string }[] = [];
+  for (const compiled of index.all) {
+    if (failed.length === MAX_FAILED) break;
+    const predicate = whyNot(compiled, request, subject);
+    if (predicate !== undefined) failed.push({ rule: compiled.rule.id, predicate });
+  }
+  const noun = NOUNS[subject.operation];
+  const [closest] = failed;
+  if (closest === undefined) {
+    const reason = hasUndecodedCall(subject)
+      ? CALLDATA_UNCOVERED
+      : `no rule allows this principal to sign ${noun} with key "${request.key.name}"`;
+    return { effect: 'deny', reason };
+  }
+  const reason = hasUndecodedCall(subject)
+    ? CALLDATA_UNCOVERED
+    : `no rule allows ${noun}; rule "${closest.rule}" does not because of ${closest.predicate}`;
+  return { effect: 'deny', reason, failed };
+}
+
+/** What kept an allow rule from matching a request of its principals and keys; undefined for other requests. */
+function whyNot(compiled: CompiledRule, request: PolicyRequest, subject: Subject): string | undefined {
+  try {
+    if (!selects(compiled.rule, request)) return undefined;
+    const { check } = compiled;
+    return check?.holds(subject) === false ? check.explain(subject) : findUncovered(subject, compiled.bounds);
+  } catch {
+    return 'the rule could not be evaluated';
+  }
+}

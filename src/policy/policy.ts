@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { canonicalize, type JsonValue } from '../jcs.ts';
+import type { Decision, PolicyRequest } from './decision.ts';
+import { readDocument, type PolicyDocument } from './document.ts';
+import { createEvaluator } from './evaluate.ts';
+import { createProblems, type Problems } from './problems.ts';
+import { parseStrictYaml } from './yaml.ts';
+
+/** A policy that was checked whole. Immutable; one may serve any number of requests. */
+export interface CompiledPolicy {
+  readonly document: PolicyDocument;
+  /** RFC 8785 JSON of the document: what is stored. */
+  readonly json: string;
+  /** SHA-256 of `json` in UTF-8, hex. */
+  readonly hash: string;
+  readonly revision: number;
+  /** Pure and total: does no I/O and never throws. */
+  evaluate(request: PolicyRequest): Decision;
+}
+
+/**
+ * Compiles a policy from its YAML text.
+ * @param file the name that problems are reported under
+ * @throws CountersignError `invalid_request` with every problem found: path, and in the message `file:line:column`,
+ * what is wrong and what to write instead.
+ */
+export function loadPolicy(text: string, file: string): CompiledPolicy {
+  const { value, problems } = parseStrictYaml(text, file);
+  return compile(value, problems);
+}
+
+/** Compiles a stored revision from its JSON; the same checks, and problems without positions. */
+export function compilePolicy(document: JsonValue): CompiledPolicy {
+  return compile(
+    document,
+    createProblems('the policy', () => undefined),
+  );
+}
+
+function compile(value: JsonValue, problems: Problems): CompiledPolicy {
+  const rules = readDocument(value, problems);
+  problems.throwIfAny();
+  const json = canonicalize(value);
+  const hash = createHash('sha256').update(json, 'utf8').digest('hex');
+  // A copy, so that a caller who changes what was passed in does not change what is shown as the policy.
+  const document = JSON.parse(json) as PolicyDocument;
+  const { revision } = document;
+  return { document, json, hash, revision, evaluate: createEvaluator(rules, { revision, hash }) };
+}

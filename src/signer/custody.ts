@@ -1,0 +1,160 @@
+import { asBuffer, toHex, wipe, type Hex } from '../bytes.ts';
+import { CountersignError } from '../errors.ts';
+import { OPERATIONS, type Operation } from '../intent/intent.ts';
+import type { SealedIdentity } from '../keystore/identity.ts';
+import type { SealConfig } from '../keystore/seal.ts';
+import { addressOf, type RecoverableSignature } from '../secp256k1.ts';
+import { REQUEST } from './link.ts';
+import { KDF_TIMEOUT_MS, type SignerSupervisor } from './supervisor.ts';
+
+export interface NewKey {
+  readonly keyId: string;
+  readonly version: number;
+  readonly curve: SealedIdentity['curve'];
+}
+
+export interface SealedKey {
+  readonly publicKey: Hex;
+  /** secp256k1: the Ethereum address. ed25519: the public key. */
+  readonly address: Hex;
+  readonly sealed: Uint8Array;
+}
+
+/** A sealed key that can be put to use. */
+export interface KeyMaterial {
+  readonly identity: SealedIdentity;
+  readonly sealed: Uint8Array;
+}
+
+export interface DigestSignature extends RecoverableSignature {
+  readonly digest: Buffer;
+}
+
+/** What the API process asks of the signer process, with types; and which sealed keys it has there by now. */
+export class Custody {
+  readonly #signer: SignerSupervisor;
+  readonly #handles = new Map<string, Buffer>();
+  #nextHandle = 1;
+  #unsealed = false;
+
+  constructor(signer: SignerSupervisor) {
+    this.#signer = signer;
+  }
+
+  get unsealed(): boolean {
+    return this.#unsealed && this.#signer.state === 'ready';
+  }
+
+  /** The signer process has gone, and what it held with it. */
+  forget(): void {
+    this.#unsealed = false;
+    this.#handles.clear();
+  }
+
+  /** Makes a root keyring; the sealed form is the caller's to keep. The secret is wiped. */
+  async createKeyring(config: SealConfig, secret: Buffer): Promise<Uint8Array> {
+    try {
+      const [sealed] = await this.#signer.request(REQUEST.createKeyring, [json(config), secret], KDF_TIMEOUT_MS);
+      this.#unsealed = true;
+      return Buffer.from(required(sealed));
+    } finally {
+      wipe(secret);
+    }
+  }
+
+  /** Opens the root keyring; `wrong_password` when the secret is not the one. The secret is wiped. */
+  async unseal(config: SealConfig, secret: Buffer, sealedKeyring: Uint8Array): Promise<void> {
+    try {
+      await this.#signer.request(REQUEST.unseal, [json(config), secret, sealedKeyring], KDF_TIMEOUT_MS);
+      this.#handles.clear();
+      this.#unsealed = true;
+    } finally {
+      wipe(secret);
+    }
+  }
+
+  async seal(): Promise<void> {
+    this.forget();
+    await this.#signer.request(REQUEST.seal, []);
+  }
+
+  async generate(key: NewKey): Promise<SealedKey> {
+    return sealedKey(key, await this.#signer.request(REQUEST.generate, [json(key)]));
+  }
+
+  /** Seals a raw private key. It is wiped. */
+  async importPrivateKey(key: NewKey, privateKey: Buffer): Promise<SealedKey> {
+    try {
+      return sealedKey(key, await this.#signer.request(REQUEST.importPrivateKey, [json(key), privateKey]));
+    } finally {
+      wipe(privateKey);
+    }
+  }
+
+  /** Opens a Web3 Secret Storage file and seals its key, all within the signer process. The password is wiped. */
+  async importKeystore(key: NewKey, keystore: unknown, password: Buffer): Promise<SealedKey> {
+    try {
+      const fields = [json(key), json(keystore), password];
+      return sealedKey(key, await this.#signer.request(REQUEST.importKeystore, fields, KDF_TIMEOUT_MS));
+    } finally {
+      wipe(password);
+    }
+  }
+
+  async sign(key: KeyMaterial, operation: Operation, preimage: Uint8Array): Promise<DigestSignature> {
+    const operationByte = Buffer.from([OPERATIONS.indexOf(operation)]);
+    const [r, s, yParity, digest] = await this.#use(key, REQUEST.sign, [operationByte, preimage]);
+    return {
+      r: asBuffer(required(r)),
+      s: asBuffer(required(s)),
+      yParity: required(yParity)[0] === 1 ? 1 : 0,
+      digest: asBuffer(required(digest)),
+    };
+  }
+
+  /** An Ed25519 signature over a checkpoint's text; the signer process refuses any other text. */
+  async signCheckpoint(key: KeyMaterial, text: string): Promise<Uint8Array> {
+    const [signature] = await this.#use(key, REQUEST.signCheckpoint, [Buffer.from(text)]);
+    return required(signature);
+  }
+
+  /**
+   * A sealed key is sent just ahead of the first request that needs it. The signer process answers in order, so
+   * that nobody waits for the loading; when it fails, its error is the one that the caller sees.
+   */
+  async #use(
+    { identity, sealed }: KeyMaterial,
+    kind: number,
+    fields: readonly Uint8Array[],
+  ): Promise<readonly Uint8Array[]> {
+    if (!this.unsealed) throw new CountersignError('sealed', 'the service is sealed: unseal it first');
+    const name = `${identity.keyId}/${identity.version}`;
+    const known = this.#handles.get(name);
+    if (known !== undefined) return await this.#signer.request(kind, [known, ...fields]);
+
+    const handle = Buffer.alloc(4);
+    handle.writeUInt32BE(this.#nextHandle++);
+    this.#handles.set(name, handle);
+    const loaded = this.#signer.request(REQUEST.load, [handle, json(identity), sealed]).catch((error: unknown) => {
+      if (this.#handles.get(name) === handle) this.#handles.delete(name);
+      throw error;
+    });
+    const [, answer] = await Promise.all([loaded, this.#signer.request(kind, [handle, ...fields])]);
+    return answer;
+  }
+}
+
+function sealedKey(key: NewKey, [publicKey, sealed]: readonly Uint8Array[]): SealedKey {
+  const point = required(publicKey);
+  const address = key.curve === 'secp256k1' ? addressOf(point) : toHex(point);
+  return { publicKey: toHex(point), address, sealed: Buffer.from(required(sealed)) };
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function required(field: Uint8Array | undefined): Uint8Array {
+  if (field === undefined) throw new CountersignError('internal', 'the signer process sent an incomplete answer');
+  return field;
+}

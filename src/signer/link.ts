@@ -1,0 +1,120 @@
+import type { Socket } from 'node:net';
+
+/**
+ * The wire between the API process and the signer process: length-prefixed frames over an inherited
+ * socketpair, written once per turn of the event loop, so that a burst of requests costs one system call.
+ *
+ *     u32 length of the rest ‖ u8 kind ‖ u32 id ‖ { u32 length ‖ bytes }*
+ *
+ * Both ends are ours, so a frame that does not parse is a fault: the reader throws and the process that owns
+ * it gives the link up.
+ */
+export interface Frame {
+  readonly kind: number;
+  readonly id: number;
+  readonly fields: readonly Uint8Array[];
+}
+
+/** Requests, API process to signer process. */
+export const REQUEST = {
+  createKeyring: 1,
+  unseal: 2,
+  seal: 3,
+  generate: 4,
+  importPrivateKey: 5,
+  importKeystore: 6,
+  load: 7,
+  sign: 8,
+  signCheckpoint: 9,
+} as const;
+
+/** Answers, signer process to API process; `ready` comes once, unasked, after the self-tests. */
+export const ANSWER = { ready: 128, ok: 129, error: 130 } as const;
+
+/** The longest frame: a preimage is at most a little over the 128 KiB of calldata that an intent may carry. */
+export const MAX_FRAME_BYTES = 1 << 20;
+
+const HEADER_BYTES = 9;
+
+export function encodeFrame({ kind, id, fields }: Frame): Buffer {
+  let length = HEADER_BYTES;
+  for (const field of fields) length += 4 + field.length;
+  const frame = Buffer.allocUnsafeSlow(length);
+  frame.writeUInt32BE(length - 4, 0);
+  frame.writeUInt8(kind, 4);
+  frame.writeUInt32BE(id, 5);
+  let offset = HEADER_BYTES;
+  for (const field of fields) {
+    offset = frame.writeUInt32BE(field.length, offset);
+    frame.set(field, offset);
+    offset += field.length;
+  }
+  return frame;
+}
+
+/** Cuts a byte stream into frames. The fields of a frame are views of memory that the reader owns. */
+export class FrameReader {
+  #pending: Buffer = Buffer.alloc(0);
+
+  /** The frames that this chunk completes. Throws when the stream is not ours. */
+  push(chunk: Buffer): Frame[] {
+    const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    this.#pending.fill(0);
+    const frames: Frame[] = [];
+    let offset = 0;
+    while (bytes.length - offset >= 4) {
+      const length = bytes.readUInt32BE(offset);
+      if (length < HEADER_BYTES - 4 || length > MAX_FRAME_BYTES) throw new Error(`link: bad frame length ${length}`);
+      if (bytes.length - offset < 4 + length) break;
+      frames.push(decodeFrame(bytes.subarray(offset + 4, offset + 4 + length)));
+      offset += 4 + length;
+    }
+    // A copy: the chunk may be wiped by whoever handles its frames.
+    this.#pending = Buffer.from(bytes.subarray(offset));
+    return frames;
+  }
+}
+
+function decodeFrame(body: Buffer): Frame {
+  const fields: Buffer[] = [];
+  let offset = HEADER_BYTES - 4;
+  while (offset < body.length) {
+    if (body.length - offset < 4) throw new Error('link: truncated field');
+    const length = body.readUInt32BE(offset);
+    offset += 4;
+    if (body.length - offset < length) throw new Error('link: truncated field');
+    fields.push(body.subarray(offset, offset + length));
+    offset += length;
+  }
+  return { kind: body.readUInt8(0), id: body.readUInt32BE(1), fields };
+}
+
+/** Writes frames to a socket in one piece per turn of the event loop. */
+export class FrameWriter {
+  readonly #socket: Socket;
+  #frames: Buffer[] = [];
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  send(frame: Frame): void {
+    this.#frames.push(encodeFrame(frame));
+    if (this.#frames.length === 1) setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    const frames = this.#frames;
+    if (frames.length === 0) return;
+    this.#frames = [];
+    const bytes = frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
+    if (this.#socket.writable) this.#socket.write(bytes, () => wipeAll(bytes, frames));
+    else wipeAll(bytes, frames);
+  }
+}
+
+// Frames may carry passphrases and imported keys.
+function wipeAll(bytes: Buffer, frames: readonly Buffer[]): void {
+  bytes.fill(0);
+  for (const frame of frames) frame.fill(0);
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { canonicalize } from '../jcs.ts';
+import { CountersignError } from '../errors.ts';
+import type { Transaction } from '../intent/intent.ts';
+
+/** One place in an account's history: at most one effect may ever be signed for it. */
+export interface NonceSlot {
+  readonly keyId: string;
+  readonly version: number;
+  readonly chainId: string;
+  readonly nonce: string;
+}
+
+/** What was signed for a slot. */
+export interface NonceClaim {
+  /** The digest that was signed, hex. */
+  readonly digest: string;
+  /** SHA-256 of everything but the fees and the gas limit, hex. */
+  readonly effects: string;
+  readonly maxFee: bigint;
+  readonly maxPriorityFee: bigint;
+  /** To the sender itself, no value, no data: takes the place of anything. */
+  readonly cancel: boolean;
+}
+
+export interface NonceReads {
+  nonceClaim(slot: NonceSlot): NonceClaim | undefined;
+}
+
+export interface NonceWrites extends NonceReads {
+  saveNonceClaim(slot: NonceSlot, claim: NonceClaim): void;
+}
+
+export function claimOf(transaction: Transaction, digest: Buffer, sender: string): NonceClaim {
+  const { to, value, data } = transaction;
+  const effects = canonicalize([
+    to,
+    value.toString(),
+    data,
+    transaction.type === 3 ? transaction.blobVersionedHashes : [],
+    transaction.type === 4
+      ? transaction.authorizationList.map(({ chainId, address, nonce, yParity, r, s }) =>
+          [chainId, address, nonce, yParity, r, s].map(String),
+        )
+      : [],
+  ]);
+  const legacy = transaction.type === 0 || transaction.type === 1;
+  return {
+    digest: digest.toString('hex'),
+    effects: createHash('sha256').update(effects).digest('hex'),
+    maxFee: legacy ? transaction.gasPrice : transaction.maxFeePerGas,
+    maxPriorityFee: legacy ? transaction.gasPrice : transaction.maxPriorityFeePerGas,
+    cancel: to === sender && value === 0n && data === '0x' && transaction.type !== 3 && transaction.type !== 4,
+  };
+}
+
+/** The same bytes again, the same effects for higher fees, or a cancel. */
+export function mayFollow(earlier: NonceClaim, later: NonceClaim): boolean {
+  if (later.digest === earlier.digest || later.cancel) return true;
+  const pricier = later.maxFee > earlier.maxFee && later.maxPriorityFee >= earlier.maxPriorityFee;
+  return later.effects === earlier.effects && pricier;
+}
+
+export interface Reservation {
+  /** Inside the commit: makes the claim lasting. Throws `nonce_conflict` when another got there first. */
+  commit(tx: NonceWrites): void;
+  /** Always, in the end, committed or not. */
+  release(): void;
+}
+
+/**
+ * Refuses a second, different transaction for one slot. A claim is held in memory while its signature is being
+ * made, and lasts from the commit of its audit entry.
+ */
+export class NonceGuard {
+  readonly #reads: NonceReads;
+  readonly #inFlight = new Map<string, NonceClaim[]>();
+
+  constructor(reads: NonceReads) {
+    this.#reads = reads;
+  }
+
+  reserve(slot: NonceSlot, claim: NonceClaim): Reservation {
+    const name = `${slot.keyId}/${slot.version}/${slot.chainId}/${slot.nonce}`;
+    const held = this.#inFlight.get(name) ?? [];
+    const signed = this.#reads.nonceClaim(slot);
+    if ((signed !== undefined && !mayFollow(signed, claim)) || held.some((earlier) => !mayFollow(earlier, claim))) {
+      throw conflict(slot);
+    }
+    this.#inFlight.set(name, [...held, claim]);
+    return {
+      commit: (tx) => {
+        const now = tx.nonceClaim(slot);
+        if (now !== undefined && !mayFollow(now, claim)) throw conflict(slot);
+        tx.saveNonceClaim(slot, claim);
+      },
+      release: () => {
+        const rest = (this.#inFlight.get(name) ?? []).filter((other) => other !== claim);
+        if (rest.length === 0) this.#inFlight.delete(name);
+        else this.#inFlight.set(name, rest);
+      },
+    };
+  }
+}
+
+function conflict({ chainId, nonce }: NonceSlot): CountersignError {
+  return new CountersignError(
+    'nonce_conflict',
+    `a different transaction with nonce ${nonce} was already signed by this key on chain ${chainId}; ` +
+      'only the same effects with higher fees, or a cancel, may replace it',
+  );
+}

@@ -1,0 +1,190 @@
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import { Socket } from 'node:net';
+import { z } from 'zod';
+import { asBuffer, wipe } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
+import { checkCheckpointShape } from '../../audit/checkpoint.ts';
+import { OPERATIONS } from '../../intent/intent.ts';
+import { checkPreimageShape } from '../../intent/shape.ts';
+import { generateKeyring } from '../../keystore/keyring.ts';
+import { openWith, sealConfigSchema, sealWith } from '../../keystore/seal.ts';
+import { openKeystore, parseKeystore } from '../../keystore/web3-keystore.ts';
+import { addressOf, publicKeyOf } from '../../secp256k1.ts';
+import { ANSWER, FrameReader, FrameWriter, REQUEST, type Frame } from '../link.ts';
+import { runSelfTests } from './selftest.ts';
+import { Vault, type SealedKeyPair } from './vault.ts';
+
+/**
+ * The signer process: unseals, decrypts, checks, signs, wipes. It has one inherited socket and nothing else: no
+ * network, no storage, no environment. When the socket closes, for whatever reason, it wipes and ends.
+ */
+const LINK_FD = 3;
+
+const newKeySchema = z.strictObject({
+  keyId: z.string(),
+  version: z.int().positive(),
+  curve: z.enum(['secp256k1', 'ed25519']),
+});
+const identitySchema = newKeySchema.extend({ address: z.string() });
+
+type Fields = readonly Uint8Array[];
+
+const vault = new Vault();
+const socket = new Socket({ fd: LINK_FD, readable: true, writable: true });
+const writer = new FrameWriter(socket);
+const reader = new FrameReader();
+
+function end(code: number): void {
+  vault.wipe();
+  process.exit(code);
+}
+
+process.on('SIGTERM', () => end(0));
+// Ctrl-C reaches the whole process group; the API process decides, and closes the link when it is done.
+process.on('SIGINT', () => {});
+process.on('uncaughtException', () => end(70));
+process.on('unhandledRejection', () => end(70));
+socket.on('close', () => end(0));
+socket.on('error', () => end(0));
+
+const failed = await runSelfTests();
+writer.send({ kind: ANSWER.ready, id: 0, fields: [Buffer.from(JSON.stringify({ failed }))] });
+
+socket.on('data', (chunk: Buffer) => {
+  for (const frame of reader.push(chunk)) answer(frame);
+});
+
+function answer(frame: Frame): void {
+  try {
+    const fields = dispatch(frame);
+    if (fields instanceof Promise) {
+      void fields.then(
+        (fields) => respond(frame, fields),
+        (error: unknown) => refuse(frame, error),
+      );
+    } else respond(frame, fields);
+  } catch (error) {
+    refuse(frame, error);
+  }
+}
+
+function respond(frame: Frame, fields: Fields): void {
+  wipe(...frame.fields);
+  writer.send({ kind: ANSWER.ok, id: frame.id, fields });
+}
+
+function refuse(frame: Frame, error: unknown): void {
+  wipe(...frame.fields);
+  const known = error instanceof CountersignError;
+  if (!known) process.stderr.write(`signer: ${whereOf(error)}\n`);
+  const detail = {
+    code: known ? error.code : 'internal',
+    message: known ? error.message : 'the signer process could not do that',
+    errors: known ? error.errors : [],
+  };
+  writer.send({ kind: ANSWER.error, id: frame.id, fields: [Buffer.from(JSON.stringify(detail))] });
+}
+
+/** The frames of a stack without its message: text that we did not write could carry what it failed on. */
+function whereOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'a value that is not an error was thrown';
+  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
+  return [error.name, ...frames].join('\n');
+}
+
+function dispatch(frame: Frame): Fields | Promise<Fields> {
+  const { fields } = frame;
+  switch (frame.kind) {
+    case REQUEST.sign:
+      return sign(at(fields, 0), at(fields, 1), at(fields, 2));
+    case REQUEST.load:
+      vault.load(handleOf(at(fields, 0)), identitySchema.parse(json(at(fields, 1))), at(fields, 2));
+      return [];
+    case REQUEST.signCheckpoint:
+      checkCheckpointShape(at(fields, 1));
+      return [vault.signText(handleOf(at(fields, 0)), at(fields, 1))];
+    case REQUEST.generate:
+      return pair(vault.generate(newKeySchema.parse(json(at(fields, 0)))));
+    case REQUEST.importPrivateKey:
+      return pair(vault.adopt(newKeySchema.parse(json(at(fields, 0))), at(fields, 1)));
+    case REQUEST.importKeystore:
+      return importKeystore(at(fields, 0), at(fields, 1), at(fields, 2));
+    case REQUEST.createKeyring:
+      return createKeyring(at(fields, 0), at(fields, 1));
+    case REQUEST.unseal:
+      return unseal(at(fields, 0), at(fields, 1), at(fields, 2));
+    case REQUEST.seal:
+      return seal();
+    default:
+      throw new CountersignError('internal', 'unknown request');
+  }
+}
+
+/**
+ * The last gate before a signature. The preimage is parsed again here, by other code than wrote it, and hashed
+ * here, so that what is signed is what was asked for. A digest is the one thing that is signed as it came.
+ */
+function sign(handle: Uint8Array, operationByte: Uint8Array, preimage: Uint8Array): Fields {
+  const operation = OPERATIONS[asBuffer(operationByte).readUInt8(0)];
+  if (operation === undefined) throw new CountersignError('internal', 'unknown operation');
+  checkPreimageShape(operation, preimage);
+  const digest = operation === 'digest' ? Buffer.from(preimage) : asBuffer(keccak_256(preimage));
+  const { r, s, yParity } = vault.signDigest(handleOf(handle), digest);
+  return [r, s, Buffer.from([yParity]), digest];
+}
+
+async function createKeyring(config: Uint8Array, secret: Uint8Array): Promise<Fields> {
+  const keyring = generateKeyring();
+  try {
+    const sealed = await sealWith(sealConfigSchema.parse(json(config)), secret, keyring);
+    vault.unseal(keyring);
+    return [sealed];
+  } catch (error) {
+    keyring.wipe();
+    throw error;
+  }
+}
+
+async function unseal(config: Uint8Array, secret: Uint8Array, sealed: Uint8Array): Promise<Fields> {
+  vault.unseal(await openWith(sealConfigSchema.parse(json(config)), secret, sealed));
+  return [];
+}
+
+function seal(): Fields {
+  vault.wipe();
+  // Key schedules and contexts that libraries still hold go with their wrappers.
+  globalThis.gc?.();
+  return [];
+}
+
+async function importKeystore(key: Uint8Array, file: Uint8Array, password: Uint8Array): Promise<Fields> {
+  const keystore = parseKeystore(json(file));
+  const secret = await openKeystore(keystore, password);
+  try {
+    const claimed = keystore.address?.toLowerCase().replace(/^0x/, '');
+    if (claimed !== undefined && `0x${claimed}` !== addressOf(publicKeyOf(secret))) {
+      throw new CountersignError('unprocessable', 'the keystore opens, but its key is not that of the address it names');
+    }
+    return pair(vault.adopt(newKeySchema.parse(json(key)), secret));
+  } finally {
+    wipe(secret);
+  }
+}
+
+function pair({ publicKey, sealed }: SealedKeyPair): Fields {
+  return [publicKey, sealed];
+}
+
+function at(fields: Fields, index: number): Uint8Array {
+  const field = fields[index];
+  if (field === undefined) throw new CountersignError('internal', 'a field is missing');
+  return field;
+}
+
+function handleOf(field: Uint8Array): number {
+  return asBuffer(field).readUInt32BE(0);
+}
+
+function json(field: Uint8Array): unknown {
+  return JSON.parse(asBuffer(field).toString('utf8'));
+}

@@ -1,0 +1,90 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { CountersignError } from '../../errors.ts';
+import { MIGRATIONS } from './schema.ts';
+
+export const DATABASE_FILE = 'countersign.db';
+const LOCK_FILE = 'countersign.lock';
+
+/** An open database that this process alone writes, until `close`. */
+export interface OpenDatabase {
+  readonly db: DatabaseSync;
+  close(): void;
+}
+
+/**
+ * Opens (or makes) the database of a data directory for writing. WAL with synchronous=FULL: a commit that returned
+ * has been through fsync. Throws `conflict` when another process has the directory.
+ */
+export function openForWriting(directory: string): OpenDatabase {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = takeLock(directory);
+  const file = path.join(directory, DATABASE_FILE);
+  const db = new DatabaseSync(file, { enableForeignKeyConstraints: true });
+  chmodSync(file, 0o600);
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA busy_timeout = 5000;
+  `);
+  migrate(db, file);
+  return {
+    db,
+    close: () => {
+      db.close();
+      lock.close();
+    },
+  };
+}
+
+/** Opens the database of a data directory to look at it; a running service is not disturbed. */
+export function openForReading(directory: string): OpenDatabase {
+  const file = path.join(directory, DATABASE_FILE);
+  let db: DatabaseSync;
+  try {
+    db = new DatabaseSync(file, { readOnly: true });
+    db.prepare('PRAGMA user_version').get();
+  } catch (error) {
+    throw new CountersignError('not_found', `there is no readable database at ${file}`, [], error);
+  }
+  return { db, close: () => db.close() };
+}
+
+/**
+ * A second, empty database, held in an exclusive transaction: a lock that the operating system drops when the
+ * process ends, however it ends, and that readers of the main database do not notice.
+ */
+function takeLock(directory: string): DatabaseSync {
+  const lock = new DatabaseSync(path.join(directory, LOCK_FILE));
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE;');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new CountersignError(
+      'conflict',
+      `another countersign process is running on the data directory ${directory}: stop it first, or use another --data`,
+      [],
+      error,
+    );
+  }
+}
+
+function migrate(db: DatabaseSync, file: string): void {
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
+  if (version > MIGRATIONS.length) {
+    throw new CountersignError('conflict', `${file} was written by a newer version of countersign`);
+  }
+  for (const [index, sql] of MIGRATIONS.entries()) {
+    if (index < version) continue;
+    db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT;`);
+  }
+}
+
+/** Whether an error is SQLite's refusal of a second row with the same unique value. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('UNIQUE constraint failed');
+}

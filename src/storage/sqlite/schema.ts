@@ -1,0 +1,113 @@
+/** Numbered migrations; each runs once, in order, and is never edited after a release. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE seal (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    config TEXT NOT NULL,
+    keyring BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE log_keys (
+    id INTEGER PRIMARY KEY,
+    public_key TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    tags TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    primary_version INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE key_versions (
+    key_id TEXT NOT NULL REFERENCES keys (id),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    address TEXT NOT NULL UNIQUE,
+    public_key TEXT NOT NULL,
+    state TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    last_used_at TEXT,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (key_id, version)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE nonces (
+    key_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    chain_id TEXT NOT NULL,
+    nonce TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    effects TEXT NOT NULL,
+    max_fee TEXT NOT NULL,
+    max_priority_fee TEXT NOT NULL,
+    cancel INTEGER NOT NULL,
+    PRIMARY KEY (key_id, version, chain_id, nonce)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE idempotency (
+    principal_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    entry INTEGER NOT NULL,
+    answer TEXT,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (principal_id, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+  CREATE TABLE principals (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    roles TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE credentials (
+    id TEXT PRIMARY KEY,
+    principal_id TEXT NOT NULL REFERENCES principals (id),
+    secret_hash BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    cidrs TEXT NOT NULL,
+    revoked_at TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX credentials_of_principal ON credentials (principal_id);
+
+  CREATE TABLE policies (
+    revision INTEGER PRIMARY KEY,
+    document TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    loaded_at TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE audit_entries (
+    idx INTEGER PRIMARY KEY,
+    time TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    principal TEXT,
+    key_name TEXT,
+    operation TEXT,
+    effect TEXT,
+    leaf_hash BLOB NOT NULL,
+    entry BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_key ON audit_entries (key_name, idx) WHERE key_name IS NOT NULL;
+  CREATE INDEX audit_by_principal ON audit_entries (principal, idx) WHERE principal IS NOT NULL;
+
+  CREATE TABLE audit_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    time TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+  `,
+];

@@ -1,0 +1,82 @@
+import type { AccessReads, AccessWrites } from '../../access/principals.ts';
+import type { EntryWrites, LogStorage } from '../../audit/log.ts';
+import type { AuditReads, CheckpointWrites } from '../../audit/stored-entry.ts';
+import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
+import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
+import type { PolicyReads, PolicyWrites } from '../../policy/policies.ts';
+import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
+import type { SealReads, SealWrites } from '../../signer/seal.ts';
+import { accessTables } from './access.ts';
+import { auditReads, auditWrites, readHead } from './audit.ts';
+import { openForWriting } from './database.ts';
+import { keyTables } from './keys.ts';
+import { idempotencyTable, nonceTable } from './signing.ts';
+import { fixedValue, policyTable, sealTables } from './system.ts';
+
+export type StorageReads = KeyReads & AccessReads & NonceReads & IdempotencyReads & SealReads & PolicyReads & AuditReads;
+
+/** What a commit of the audit log may write beside its entry. */
+export type StorageTx = KeyWrites & AccessWrites & NonceWrites & IdempotencyWrites & SealWrites & PolicyWrites;
+
+export interface Storage extends LogStorage<StorageTx>, CheckpointWrites {
+  readonly reads: StorageReads;
+  /** The log's name in its checkpoints; made with the data directory. */
+  readonly origin: string;
+  forgetAnswersBefore(time: string): void;
+  close(): void;
+}
+
+export function openSqliteStorage(directory: string, newOrigin: () => string): Storage {
+  const { db, close } = openForWriting(directory);
+  const keys = keyTables(db);
+  const access = accessTables(db);
+  const nonces = nonceTable(db);
+  const idempotency = idempotencyTable(db);
+  const seal = sealTables(db);
+  const policy = policyTable(db);
+  const writes = auditWrites(db);
+  const tables = { ...keys, ...access, ...nonces, ...idempotency, ...seal, ...policy };
+  const tx: StorageTx & EntryWrites = { ...tables, ...writes };
+
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
+  const savepoint = db.prepare('SAVEPOINT item');
+  const release = db.prepare('RELEASE item');
+  const undo = db.prepare('ROLLBACK TO item');
+
+  return {
+    reads: { ...tables, ...auditReads(db) },
+    origin: fixedValue(db, 'origin', newOrigin),
+    head: () => readHead(db),
+
+    commit: (work) => {
+      begin.run();
+      try {
+        work(tx);
+        commit.run();
+      } catch (error) {
+        // SQLite has rolled back by itself after some errors; a second rollback says so and changes nothing.
+        if (db.isTransaction) rollback.run();
+        throw error;
+      }
+    },
+
+    nested: (work) => {
+      savepoint.run();
+      try {
+        const value = work();
+        release.run();
+        return value;
+      } catch (error) {
+        undo.run();
+        release.run();
+        throw error;
+      }
+    },
+
+    saveCheckpoint: writes.saveCheckpoint,
+    forgetAnswersBefore: idempotency.forgetAnswersBefore,
+    close,
+  };
+}

@@ -1,0 +1,400 @@
+import { describe, expect, test } from 'vitest';
+import type { JsonValue } from '../../src/jcs.ts';
+import { compilePolicy } from '../../src/policy/policy.ts';
+import { ALICE, allowTransfers, BOB, documentOf, refusal } from './fixtures.ts';
+
+type Members = { [name: string]: JsonValue };
+
+const CHAIN = { chainId: { eq: 1 } };
+const FEE = { maxTotalFee: { lte: '1 ether' } };
+const DELEGATE = { authorizations: { every: { address: { in: [BOB] } } } };
+
+function allow(operations: readonly string[], when?: JsonValue): Members {
+  return {
+    id: 'a',
+    effect: 'allow',
+    principals: { roles: ['signer'] },
+    keys: { names: ['*'] },
+    operations,
+    ...(when === undefined ? {} : { when }),
+  };
+}
+
+function deny(operations: readonly string[], when: JsonValue): Members {
+  return { id: 'd', effect: 'deny', operations, when };
+}
+
+function problemsOf(rule: JsonValue, more: Members = {}): string[] {
+  return refusal(() => compilePolicy({ ...documentOf(rule), ...more })).lines;
+}
+
+function accept(rule: JsonValue, more: Members = {}): void {
+  expect(() => compilePolicy({ ...documentOf(rule), ...more })).not.toThrow();
+}
+
+describe('what an allow rule for transactions binds', () => {
+  test.each<[string, JsonValue]>([
+    ['in one conjunction', { all: [CHAIN, FEE] }],
+    ['in nested conjunctions', { all: [{ all: [CHAIN] }, { all: [{ all: [FEE] }] }] }],
+    ['by in and lt', { all: [{ chainId: { in: [1, 10] } }, { maxTotalFee: { lt: '1' } }] }],
+    ['by eq', { all: [CHAIN, { maxTotalFee: { eq: '1' } }] }],
+    ['in every branch of any', { any: [{ all: [CHAIN, FEE] }, { all: [{ chainId: { eq: 2 } }, FEE] }] }],
+    ['around any', { all: [CHAIN, FEE, { any: [{ nonce: { eq: 1 } }, { value: { eq: '0' } }] }] }],
+    ['partly inside any', { all: [FEE, { any: [CHAIN, { chainId: { eq: 5 } }] }] }],
+    ['beside not', { all: [CHAIN, FEE, { not: { value: { gt: '1' } } }] }],
+  ])('is enough %s', (_, when) => {
+    accept(allow(['transaction'], when));
+  });
+
+  test.each<[string, JsonValue | undefined, string[]]>([
+    ['no when', undefined, ['chainId', 'maxTotalFee']],
+    ['chain only', CHAIN, ['maxTotalFee']],
+    ['fee only', FEE, ['chainId']],
+    ['chain by range', { all: [{ chainId: { lte: 5, gte: 1 } }, FEE] }, ['chainId']],
+    ['chain by exclusion', { all: [{ chainId: { notIn: [5] } }, FEE] }, ['chainId']],
+    ['fee by lower bound', { all: [CHAIN, { maxTotalFee: { gte: '1' } }] }, ['maxTotalFee']],
+    ['fee by list', { all: [CHAIN, { maxTotalFee: { in: ['1'] } }] }, ['maxTotalFee']],
+    ['fee under not', { all: [CHAIN, { not: { maxTotalFee: { gt: '1' } } }] }, ['maxTotalFee']],
+    ['chain under two nots', { all: [{ not: { not: CHAIN } }, FEE] }, ['chainId']],
+    [
+      'one branch of any free',
+      { any: [{ all: [CHAIN, FEE] }, { value: { eq: '0' } }] },
+      ['chainId', 'maxTotalFee'],
+    ],
+    ['chain or fee', { any: [CHAIN, FEE] }, ['chainId', 'maxTotalFee']],
+    [
+      'the chains of authorizations',
+      { all: [{ authorizations: { every: { chainId: { eq: 1 } } } }, FEE] },
+      ['chainId'],
+    ],
+    [
+      'gas price instead of fee',
+      { all: [CHAIN, { gasLimit: { lte: 1 } }, { gasPrice: { lte: '1' } }] },
+      ['maxTotalFee'],
+    ],
+  ])('is not enough with %s', (_, when, missing) => {
+    const [line = '', ...others] = problemsOf(allow(['transaction'], when));
+    expect(others).toEqual([]);
+    expect(line).toContain('rules[0].when: an allow rule for transaction must bound');
+    for (const name of ['chainId', 'maxTotalFee'])
+      expect(line.includes(`{ ${name}:`)).toBe(missing.includes(name));
+  });
+});
+
+describe('what other allow rules bind', () => {
+  test.each<[string, Members]>([
+    ['messages without when', allow(['message', 'typed-data'])],
+    ['a digest purpose by eq', allow(['digest'], { digest: { purpose: { eq: 'login' } } })],
+    ['a digest purpose by prefix', allow(['digest'], { digest: { purpose: { prefix: 'login:' } } })],
+    ['an authorization by chainId', allow(['authorization'], { all: [CHAIN, DELEGATE] })],
+    [
+      'an authorization by its own list',
+      allow(['authorization'], { authorizations: { every: { address: { eq: BOB }, chainId: { in: [1] } } } }),
+    ],
+    [
+      'transactions that bound their authorizations',
+      allowTransfers({ authorizations: { max: 1, every: { chainId: { eq: 1 } } } }),
+    ],
+    ['a creation of its own', allowTransfers({ to: { create: true } })],
+    ['denials of several operations', deny(['transaction', 'authorization'], CHAIN)],
+    ['a denial of chain 0', deny(['authorization'], { chainId: { eq: 0 } })],
+    ['a denial without principals and keys', { id: 'd', effect: 'deny', operations: ['digest'] }],
+  ])('accepts %s', (_, rule) => {
+    accept(rule);
+  });
+
+  test.each<[string, Members, string]>([
+    ['a digest without purpose', allow(['digest']), 'when: an allow rule for digest must bound'],
+    [
+      'a digest purpose under not',
+      allow(['digest'], { not: { digest: { purpose: { eq: 'a' } } } }),
+      'must bound',
+    ],
+    ['an authorization without delegate', allow(['authorization'], CHAIN), 'the delegate by eq or in'],
+    ['an authorization without chain', allow(['authorization'], DELEGATE), 'the chain by eq or in'],
+    [
+      'an authorization with excluded delegates',
+      allow(['authorization'], {
+        all: [CHAIN, { authorizations: { every: { address: { notIn: [BOB] } } } }],
+      }),
+      'the delegate by eq or in',
+    ],
+    [
+      'chain 0 by eq',
+      allow(['authorization'], { all: [{ chainId: { eq: 0 } }, DELEGATE] }),
+      'chain id 0 stands for every chain',
+    ],
+    [
+      'chain 0 in a list of authorizations',
+      allowTransfers({ authorizations: { max: 1, every: { chainId: { in: [0, 1] } } } }),
+      'every.chainId: chain id 0 stands for every chain',
+    ],
+    [
+      'no principals',
+      { ...allow(['message']), principals: undefined } as Members,
+      'principals: an allow rule names its principals',
+    ],
+    ['no keys', { ...allow(['message']), keys: undefined } as Members, 'keys: an allow rule names its keys'],
+    [
+      'message with value',
+      allow(['message'], { value: { eq: '0' } }),
+      'value: `value` says nothing about message',
+    ],
+    ['typed data with chainId', allow(['typed-data'], CHAIN), '`chainId` says nothing about typed-data'],
+    ['digest with to', deny(['digest'], { to: { in: [BOB] } }), '`to` says nothing about digest'],
+    [
+      'transactions with a purpose',
+      deny(['transaction'], { digest: { purpose: { eq: 'a' } } }),
+      '`digest` says nothing about transaction',
+    ],
+    [
+      'authorizations with value',
+      deny(['transaction', 'authorization'], { value: { eq: '1' } }),
+      '`value` says nothing about authorization',
+    ],
+    [
+      'mixed operations',
+      allow(['transaction', 'message'], { all: [CHAIN, FEE] }),
+      '`chainId` says nothing about message',
+    ],
+    [
+      'transactions and authorizations together',
+      allow(['transaction', 'authorization'], { all: [CHAIN, DELEGATE] }),
+      'an allow rule for transaction must bound',
+    ],
+    [
+      'a creation on one path',
+      allowTransfers({ any: [{ to: { create: true } }, { to: { in: [BOB] } }] }),
+      'create: allows a contract creation on some paths only',
+    ],
+    [
+      'a creation under not',
+      allowTransfers({ not: { to: { create: true } } }),
+      'create: allows a contract creation on some paths only',
+    ],
+  ])('refuses %s', (_, rule, expected) => {
+    expect(problemsOf(rule)).toContainEqual(expect.stringContaining(expected));
+  });
+});
+
+describe('contradictions', () => {
+  test.each<[string, JsonValue]>([
+    ['a range without values', { value: { gt: '5', lt: '6' } }],
+    ['below zero', { nonce: { lt: 0 } }],
+    ['two chains at once', { chainId: { eq: 5 } }],
+    ['a list outside its bounds', { value: { in: ['1', '2'], gt: '2' } }],
+    ['a list and its exclusion', { value: { in: ['1'], notIn: ['1'] } }],
+    ['a single value excluded', { value: { gte: '1', lte: '1', notIn: ['1'] } }],
+    ['creating and sending', { to: { create: true, in: [BOB] } }],
+    ['creating and not creating', { all: [{ to: { create: true } }, { to: { create: false } }] }],
+    [
+      'creating in one place and sending in another',
+      { all: [{ to: { create: true } }, { all: [{ to: { notIn: [BOB] } }] }] },
+    ],
+    ['two recipients', { all: [{ to: { in: [BOB] } }, { to: { in: [ALICE] } }] }],
+    ['a recipient and its exclusion', { to: { in: [BOB], notIn: [BOB] } }],
+    ['delegates', { authorizations: { every: { address: { in: [BOB], notIn: [BOB] } } } }],
+    ['inside any', { any: [{ value: { eq: '1', gt: '1' } }, { nonce: { eq: 1 } }] }],
+    ['inside not', { not: { value: { eq: '1', gt: '1' } } }],
+  ])('are refused: %s', (_, condition) => {
+    expect(problemsOf(deny(['transaction'], { all: [CHAIN, condition] })).join('\n')).toContain(
+      'can never hold',
+    );
+  });
+
+  test('are refused between a purpose and its prefix', () => {
+    expect(problemsOf(deny(['digest'], { digest: { purpose: { eq: 'a', prefix: 'b' } } })).join()).toContain(
+      'can never hold',
+    );
+  });
+
+  test('are not seen where a value passes', () => {
+    accept(
+      deny(['transaction'], {
+        all: [{ value: { gte: '1', lte: '1' } }, { nonce: { in: [1, 2], gt: 1, notIn: [1] } }],
+      }),
+    );
+    accept(deny(['transaction'], { any: [CHAIN, { chainId: { eq: 2 } }] }));
+    accept(
+      deny(['transaction'], { all: [{ to: { in: [ALICE, BOB] } }, { to: { notIn: [BOB], create: false } }] }),
+    );
+  });
+});
+
+describe('references and names', () => {
+  const base = allow(['message']);
+  test.each<[string, Members, Members, string]>([
+    ['two rules with one id', base, { rules: [base, base] }, 'rules[1].id: "a" is the id of an earlier rule'],
+    [
+      'an unknown list',
+      deny(['transaction'], { to: { in: '$nobody' } }),
+      {},
+      'to.in: is neither a list of addresses nor a list under `lists`',
+    ],
+    [
+      'a list without $',
+      deny(['transaction'], { to: { in: 'payouts' } }),
+      { lists: { payouts: [BOB] } },
+      '($payouts); write ["0x…"] or $name',
+    ],
+    [
+      'an unknown group',
+      { ...base, keys: { groups: ['hot'] } },
+      {},
+      'keys.groups: there is no "hot" under `keyGroups`',
+    ],
+    ['an empty list', base, { lists: { a: [] } }, 'lists.a: is empty'],
+    ['an empty in', deny(['transaction'], { chainId: { in: [] } }), {}, 'chainId.in: is empty'],
+    ['an empty notIn', deny(['transaction'], { to: { notIn: [] } }), {}, 'to.notIn: is empty'],
+    [
+      'a value twice',
+      deny(['transaction'], { value: { in: ['1 gwei', '1000000000'] } }),
+      {},
+      'value.in[1]: is in the list twice',
+    ],
+    [
+      'an address twice',
+      base,
+      { lists: { a: [BOB, BOB.toUpperCase().replace('X', 'x')] } },
+      'lists.a[1]: is in the list twice',
+    ],
+    ['an empty group', base, { keyGroups: { hot: {} } }, 'keyGroups.hot: is empty'],
+    ['a bad list name', base, { lists: { Payouts: [BOB] } }, 'lists.Payouts: is not a valid name'],
+    ['a bad id', { ...base, id: 'A b' }, {}, 'id: is not valid; use 1 to 63 of a-z'],
+    ['a Unicode id', { ...base, id: 'раy' }, {}, 'id: is not valid'],
+    ['no id', { ...base, id: undefined } as Members, {}, 'id: must be text, not nothing'],
+    ['a bad role', { ...base, principals: { roles: ['Signer'] } }, {}, 'roles[0]: is not valid'],
+    [
+      'a wildcard principal',
+      { ...base, principals: { ids: ['*'] } },
+      {},
+      'ids[0]: is not valid; write the id of a principal',
+    ],
+    ['empty principals', { ...base, principals: {} }, {}, 'principals: names nobody'],
+    ['empty roles', { ...base, principals: { roles: [] } }, {}, 'roles: is empty'],
+    ['empty keys', { ...base, keys: {} }, {}, 'keys: names no key'],
+    ['a wildcard beside names', { ...base, keys: { names: ['*', 'a'] } }, {}, '"*" is every key'],
+    ['a wildcard beside tags', { ...base, keys: { names: ['*'], tags: ['a'] } }, {}, '"*" is every key'],
+    ['a wildcard tag', { ...base, keys: { tags: ['*'] } }, {}, 'tags[0]: is not valid'],
+    ['no operations', { ...base, operations: [] }, {}, 'operations: is empty'],
+    ['a wildcard operation', { ...base, operations: ['*'] }, {}, 'operations have no wildcard'],
+    ['rules that are no list', base, { rules: {} }, 'rules: must be a list of rules'],
+    ['a revision of 0', base, { revision: 0 }, 'revision: must be a whole number from 1'],
+    [
+      'another apiVersion',
+      base,
+      { apiVersion: 'countersign/policy/v2' },
+      'apiVersion: must be countersign/policy/v1',
+    ],
+  ])('refuses %s', (_, rule, more, expected) => {
+    expect(problemsOf(rule, more).join('\n')).toContain(expected);
+  });
+});
+
+describe('conditions that do not read', () => {
+  const deep = (levels: number): JsonValue => (levels === 0 ? CHAIN : { not: deep(levels - 1) });
+  test.each<[string, JsonValue, string]>([
+    ['a list', [CHAIN], 'when: is a list; write { all: […] }'],
+    ['nothing', null, 'when: must be a mapping, not nothing'],
+    ['an empty mapping', {}, 'when: is empty; write one condition'],
+    [
+      'two conditions',
+      { ...CHAIN, ...FEE },
+      'when: holds several conditions (chainId, maxTotalFee); write { all:',
+    ],
+    ['an empty all', { all: [] }, 'when.all: must be a list with at least one condition'],
+    ['an empty any', { any: [] }, 'when.any: must be a list with at least one condition'],
+    ['any of a mapping', { any: CHAIN }, 'when.any: must be a list'],
+    ['a bare value', { chainId: 1 }, 'when.chainId: must be a mapping, not a number'],
+    ['no comparison', { value: {} }, 'when.value: compares with nothing'],
+    [
+      'an unknown comparison',
+      { value: { max: '1' } },
+      'when.value.max: `max` is not known here; use one of: eq, lt',
+    ],
+    ['an unknown predicate', { data: { eq: '0x' } }, 'when.data: `data` is not known here'],
+    [
+      'a number as an amount',
+      { value: { lte: 1 } },
+      'when.value.lte: an amount is a quoted text with or without a unit; write "1" for wei',
+    ],
+    ['an amount as a chain', { chainId: { eq: '1 ether' } }, 'when.chainId.eq: is not a whole number'],
+    ['a type that is not', { txType: { eq: 5 } }, 'when.txType.eq: there is no transaction type 5'],
+    ['a to without test', { to: {} }, 'when.to: compares with nothing'],
+    ['a create that is no boolean', { to: { create: 'yes' } }, 'when.to.create: must be true or false'],
+    ['a to by eq', { to: { eq: BOB } }, 'when.to.eq: `eq` is not known here; use one of: in, notIn, create'],
+    [
+      'a bad checksum',
+      { to: { in: ['0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'] } },
+      'when.to.in[0]: has a wrong EIP-55 checksum',
+    ],
+    ['blobs without max', { blobs: {} }, 'when.blobs.max: must be a whole number'],
+    ['a negative max', { accessList: { max: -1 } }, 'when.accessList.max: must be a whole number'],
+    ['authorizations without limit', { authorizations: {} }, 'when.authorizations: restricts nothing'],
+    ['every of nothing', { authorizations: { every: {} } }, 'when.authorizations.every: restricts nothing'],
+    [
+      'eq beside in',
+      { authorizations: { every: { address: { eq: BOB, in: [ALICE] } } } },
+      'says what `in` says',
+    ],
+    ['a digest without purpose', { digest: {} }, 'when.digest.purpose: must be a mapping, not nothing'],
+    ['an empty prefix', { digest: { purpose: { prefix: '' } } }, 'when.digest.purpose.prefix: is not valid'],
+    [
+      'a purpose that is not ASCII',
+      { digest: { purpose: { eq: 'lоgin' } } },
+      'when.digest.purpose.eq: is not valid',
+    ],
+    ['too many levels', deep(16), 'conditions are nested more than 16 levels deep'],
+  ])('are refused: %s', (_, when, expected) => {
+    expect(problemsOf(deny(['transaction'], when)).join('\n')).toContain(expected);
+  });
+
+  test('may have 16 levels', () => {
+    accept(deny(['transaction'], deep(15)));
+  });
+});
+
+describe('what this version does not have', () => {
+  const base = allow(['message']);
+  test.each(['tokens', 'abis', 'approvals', 'limits', 'breakGlass', 'change'])(
+    'refuses %s, even empty',
+    (name) => {
+      expect(problemsOf(base, { [name]: {} })).toEqual([
+        `${name}: \`${name}\` is not supported by this version; remove it`,
+      ]);
+    },
+  );
+
+  test.each(['hard', 'mode', 'source', 'draining', 'validity', 'windows', 'approval'])(
+    'refuses %s in a rule',
+    (name) => {
+      expect(problemsOf({ ...base, [name]: false })).toEqual([
+        `rules[0].${name}: \`${name}\` is not supported by this version; remove it`,
+      ]);
+    },
+  );
+
+  test.each(['create', 'call', 'token', 'typed', 'message'])('refuses the predicate %s', (name) => {
+    expect(problemsOf(deny(['transaction'], { all: [CHAIN, { [name]: {} }] }))).toEqual([
+      `rules[0].when.all[1].${name}: \`${name}\` is not supported by this version; remove it`,
+    ]);
+  });
+
+  test.each(['within', 'len', 'isSigner', 'every', 'some'])('refuses the comparison %s', (name) => {
+    expect(problemsOf(deny(['transaction'], { chainId: { eq: 1, [name]: 1 } }))).toEqual([
+      `rules[0].when.chainId.${name}: \`${name}\` is not supported by this version; remove it`,
+    ]);
+  });
+
+  test('refuses the effect require, other operations and token amounts', () => {
+    expect(problemsOf({ ...base, effect: 'require' }).join()).toContain(
+      '`require` is not supported by this version',
+    );
+    expect(problemsOf({ ...base, operations: ['key.export'] }).join()).toContain(
+      '"key.export" is not supported by this version',
+    );
+    expect(problemsOf(deny(['transaction'], { value: { gt: '1 usdc' } })).join()).toContain(
+      'tokens are not supported by this version',
+    );
+  });
+});

@@ -1,0 +1,117 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { CountersignError } from '../../src/errors.ts';
+import type { Transaction } from '../../src/intent/intent.ts';
+import type { JsonValue } from '../../src/jcs.ts';
+import { compilePolicy, loadPolicy } from '../../src/policy/policy.ts';
+import { document, policyRequest, ROLES, TAGS, transaction } from './arbitraries.ts';
+import { decideByReference, pathsOf } from './reference.ts';
+
+const SEED = 20_260_801;
+const DOCUMENTS = 3000;
+const REQUESTS_EACH = 10;
+
+/** The document with the rules that compile; the rest are not the evaluator's business. */
+function compilable(whole: { [name: string]: JsonValue }): { [name: string]: JsonValue } {
+  const rules = (whole['rules'] as JsonValue[]).filter((one) => {
+    try {
+      compilePolicy({ ...whole, rules: [one] });
+      return true;
+    } catch (error) {
+      if (error instanceof CountersignError && error.code === 'invalid_request') return false;
+      throw error;
+    }
+  });
+  return { ...whole, rules };
+}
+
+describe('random policies', () => {
+  test('are decided as the reference interpreter decides them', () => {
+    const outcomes = { allow: 0, deny: 0, default: 0, close: 0 };
+    let cases = 0;
+    const requests = fc.array(policyRequest, { minLength: REQUESTS_EACH, maxLength: REQUESTS_EACH });
+    fc.assert(
+      fc.property(document, requests, (whole, all) => {
+        const json = compilable(whole);
+        const policy = compilePolicy(json);
+        for (const one of all) {
+          const expected = decideByReference(json, one);
+          const { effect, rule: id, failed = [] } = policy.evaluate(one);
+          expect({ effect, rule: id, failed: failed.map(({ rule }) => rule) }).toEqual(expected);
+          cases++;
+          outcomes[id === undefined ? 'default' : effect]++;
+          if (failed.length > 0) outcomes.close++;
+        }
+      }),
+      { numRuns: DOCUMENTS, seed: SEED },
+    );
+    expect(cases).toBeGreaterThanOrEqual(20_000);
+    // Otherwise the comparison would be about requests that nothing decides.
+    expect(Math.min(...Object.values(outcomes))).toBeGreaterThan(cases / 50);
+  });
+
+  test('never allow a chain they do not name, nor an unbounded fee', () => {
+    fc.assert(
+      fc.property(document, transaction, fc.boolean(), (whole, value, dear) => {
+        const policy = compilePolicy(compilable(whole));
+        const signer = { id: 'p-1', name: 'service', roles: ROLES };
+        const key = { name: 'payroll', tags: TAGS };
+        const bent: Transaction = dear ? { ...value, gasLimit: 2n ** 200n } : { ...value, chainId: 424_242n };
+        const decision = policy.evaluate({
+          principal: signer,
+          key,
+          intent: { operation: 'transaction', transaction: bent },
+        });
+        expect(decision.effect).toBe('deny');
+      }),
+      { numRuns: 3000, seed: SEED },
+    );
+  });
+
+  test('that compile bind chain and fee on every path of every allow rule for transactions', () => {
+    fc.assert(
+      fc.property(document, (whole) => {
+        const { rules } = compilable(whole) as {
+          rules: { effect: string; operations: string[]; when: never }[];
+        };
+        for (const one of rules) {
+          if (one.effect !== 'allow' || !one.operations.includes('transaction')) continue;
+          for (const path of pathsOf(one.when)) {
+            expect(path.some(({ chainId: cmp }) => cmp && ('eq' in cmp || 'in' in cmp))).toBe(true);
+            expect(
+              path.some(({ maxTotalFee: cmp }) => cmp && ('eq' in cmp || 'lt' in cmp || 'lte' in cmp)),
+            ).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 1000, seed: SEED },
+    );
+  });
+
+  test('decide with the same effect whatever the order of their rules', () => {
+    fc.assert(
+      fc.property(document, policyRequest, (whole, one) => {
+        const json = compilable(whole);
+        const reversed = { ...json, rules: [...(json['rules'] as JsonValue[])].toReversed() };
+        expect(compilePolicy(reversed).evaluate(one).effect).toBe(compilePolicy(json).evaluate(one).effect);
+      }),
+      { numRuns: 1000, seed: SEED },
+    );
+  });
+
+  test('mean the same written as YAML and as JSON', () => {
+    fc.assert(
+      fc.property(document, (whole) => {
+        const json = compilable(whole);
+        const policy = loadPolicy(
+          stringify(json, { version: '1.2', aliasDuplicateObjects: false }),
+          'policy.yaml',
+        );
+        expect(policy.hash).toBe(compilePolicy(json).hash);
+        expect(policy.document).toEqual(json);
+      }),
+      { numRuns: 300, seed: SEED },
+    );
+  });
+});
