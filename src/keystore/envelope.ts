@@ -120,8 +120,8 @@ export function decryptUpdate(decipher: Decipheriv, ciphertext: Uint8Array): Buf
 }
 
 /**
- * Zeroed memory for a secret, outside the JavaScript heap. `Buffer.alloc` and even `allocUnsafeSlow` keep up to 64 bytes inside
- * the heap, where the garbage collector moves them and leaves copies that no wipe reaches.
+ * Zeroed memory for a secret, outside the JavaScript heap. `Buffer.alloc` and even `allocUnsafeSlow` keep up
+ * to 64 bytes inside the heap, where the garbage collector moves them and leaves copies that no wipe reaches.
  */
 export function allocSecret(length: number): Buffer<ArrayBuffer> {
   return Buffer.from(new ArrayBuffer(length));

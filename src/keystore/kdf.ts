@@ -20,9 +20,9 @@ const FLOOR = {
 
 /** n=2^19 r=8 and its workspace: twice what geth writes (n=2^18 r=8, 256 MiB). Two may run at once. */
 const SCRYPT_MAX_MEMORY = 513 * MIB;
-/** n·r·p; geth's standard file has 2^21, about a second of one core, so this is about eight. */
+/** n·r·p; geth's standard file has 2^21 and takes half a second of one core: this is eight times that. */
 const SCRYPT_MAX_WORK = 2 ** 24;
-/** Times the 32-byte blocks of output; sixteen times the floor, a few seconds of one core. */
+/** Times the 32-byte blocks of output; sixteen times the floor, one to five seconds of one core. */
 const PBKDF2_MAX_ITERATIONS = 10_000_000;
 /** The same memory as scrypt's largest. */
 const ARGON2_MAX_MEMORY_KIB = 512 * 1024;
@@ -69,41 +69,32 @@ type ScryptParams = Extract<KdfParams, { kdf: 'scrypt' }>;
 type Pbkdf2Params = Extract<KdfParams, { kdf: 'pbkdf2' }>;
 type Argon2Params = Extract<KdfParams, { kdf: 'argon2id' }>;
 
-function atLeast(floor: number) {
-  return integer.min(floor, { error: `must be at least ${floor}` });
+function cost(floor: number, description: string) {
+  return integer
+    .min(floor, { error: `must be at least ${floor}` })
+    .default(floor)
+    .meta({ description });
 }
 
 export const scryptChoiceSchema = z
   .strictObject({
     kdf: z.literal('scrypt'),
-    n: atLeast(FLOOR.scrypt.n)
-      .refine(isPowerOfTwo, 'must be a power of two')
-      .default(FLOOR.scrypt.n)
-      .meta({ description: 'CPU and memory cost, a power of two.' }),
-    r: atLeast(FLOOR.scrypt.r).default(FLOOR.scrypt.r).meta({ description: 'Block size.' }),
-    p: atLeast(FLOOR.scrypt.p).default(FLOOR.scrypt.p).meta({ description: 'Parallelization.' }),
+    n: cost(FLOOR.scrypt.n, 'CPU and memory cost, a power of two.'),
+    r: cost(FLOOR.scrypt.r, 'Block size.'),
+    p: cost(FLOOR.scrypt.p, 'Parallelization.'),
   })
   .meta({ description: 'scrypt (RFC 7914); memory is 128·n·r bytes.' });
 
 export const pbkdf2ChoiceSchema = z
-  .strictObject({
-    kdf: z.literal('pbkdf2'),
-    c: atLeast(FLOOR.pbkdf2.c).default(FLOOR.pbkdf2.c).meta({ description: 'Iterations.' }),
-  })
+  .strictObject({ kdf: z.literal('pbkdf2'), c: cost(FLOOR.pbkdf2.c, 'Iterations.') })
   .meta({ description: 'PBKDF2 with HMAC-SHA-256 (RFC 8018).' });
 
 const argon2idChoiceSchema = z
   .strictObject({
     kdf: z.literal('argon2id'),
-    memoryKiB: atLeast(FLOOR.argon2id.memoryKiB)
-      .default(FLOOR.argon2id.memoryKiB)
-      .meta({ description: 'Memory in KiB.' }),
-    iterations: atLeast(FLOOR.argon2id.iterations)
-      .default(FLOOR.argon2id.iterations)
-      .meta({ description: 'Passes over the memory.' }),
-    parallelism: atLeast(FLOOR.argon2id.parallelism)
-      .default(FLOOR.argon2id.parallelism)
-      .meta({ description: 'Lanes.' }),
+    memoryKiB: cost(FLOOR.argon2id.memoryKiB, 'Memory in KiB.'),
+    iterations: cost(FLOOR.argon2id.iterations, 'Passes over the memory.'),
+    parallelism: cost(FLOOR.argon2id.parallelism, 'Lanes.'),
   })
   .meta({ description: 'argon2id version 1.3 (RFC 9106).' });
 
