@@ -144,6 +144,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       firstStart,
       notReady,
       stop: async () => {
+        supervisor.retire();
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         checkpointer.stop();

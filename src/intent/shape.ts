@@ -147,7 +147,7 @@ function checkMessage(input: Buffer): void {
     const length = input.length - start - digits;
     const text = String(length);
     if (text.length < digits) break;
-    if (text.length === digits && input.toString('latin1', start, start + digits) === text) return;
+    if (input.toString('latin1', start, start + digits) === text) return;
   }
   throw refused('a message’s length must follow the prefix, in decimal');
 }

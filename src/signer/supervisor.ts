@@ -46,6 +46,7 @@ export class SignerSupervisor {
   #nextId = 1;
   #losses = 0;
   #watch: NodeJS.Timeout | undefined;
+  #retired = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -65,6 +66,11 @@ export class SignerSupervisor {
     await this.#spawn();
     this.#watch = setInterval(() => this.#killIfHung(), WATCH_INTERVAL_MS);
     this.#watch.unref();
+  }
+
+  /** From now on an end is nothing to mend: the service is shutting down. */
+  retire(): void {
+    this.#retired = true;
   }
 
   /** Ends the process, which wipes what it holds; resolves when it is gone. */
@@ -157,7 +163,7 @@ export class SignerSupervisor {
     }
     this.#pending.clear();
     // An end at start is an error of start(), or of the restart that is already under way.
-    if (!wasReady) return;
+    if (!wasReady || this.#retired) return;
     this.#state = 'starting';
     this.#options.onLost(reason);
     void this.#restart();
@@ -216,6 +222,8 @@ function spawnSigner(): ChildProcess {
   return spawn('/bin/sh', ['-c', script, process.execPath, ...flags, entry], {
     cwd: root,
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+    // Its own process group: a Ctrl-C, or a signal to the whole group, is for the API process to act on.
+    detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });
 }

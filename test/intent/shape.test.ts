@@ -1,14 +1,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bigintToBytes } from '../../src/bytes.ts';
+import { bigintToBytes, toHex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { OPERATIONS, type Operation } from '../../src/intent/intent.ts';
 import { MAX_CHAIN_ID } from '../../src/intent/quantity.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
 import { encodeRlp, type RlpItem } from '../../src/intent/rlp.ts';
 import { checkPreimageShape } from '../../src/intent/shape.ts';
-import { arbitraryIntent } from './arbitrary.ts';
+import { arbitraryHex, arbitraryIntent } from './arbitrary.ts';
 
+const PREFIX = '\x19Ethereum Signed Message:\n';
 const NONE = Buffer.alloc(0);
 const ONE = Buffer.of(1);
 const ADDRESS = Buffer.alloc(20, 0xaa);
@@ -58,25 +59,39 @@ describe('checkPreimageShape', () => {
   });
 
   it('refuses truncated and extended preimages', () => {
+    const others = arbitraryIntent().filter(({ operation }) => operation !== 'message');
+    const arbitraryTail = fc.uint8Array({ minLength: 1, maxLength: 4 });
     fc.assert(
-      fc.property(
-        arbitraryIntent(),
-        fc.nat(),
-        fc.uint8Array({ minLength: 1, maxLength: 4 }),
-        (intent, cut, tail) => {
-          const { operation } = intent;
-          const preimage = preimageOf(intent);
-          expect(accepts(operation, preimage.subarray(0, cut % preimage.length))).toBe(false);
-          expect(accepts(operation, Buffer.concat([preimage, tail]))).toBe(false);
-        },
-      ),
+      fc.property(others, fc.nat(), arbitraryTail, (intent, cut, tail) => {
+        const { operation } = intent;
+        const preimage = preimageOf(intent);
+        expect(accepts(operation, preimage.subarray(0, cut % preimage.length))).toBe(false);
+        expect(accepts(operation, Buffer.concat([preimage, tail]))).toBe(false);
+      }),
       { numRuns: 2000 },
     );
   });
 
+  // A message cut short can be another message: "10" and ten bytes, cut to "1" and the byte "0".
+  it('accepts as a message exactly what is the preimage of one', () => {
+    const digits = fc.stringMatching(/^[0-9a]{0,14}$/).map((text) => Buffer.from(PREFIX + text));
+    const cut = fc
+      .tuple(arbitraryHex(0, 120), fc.nat(150))
+      .map(([data, length]) => preimageOf({ operation: 'message', data }).subarray(0, length));
+    fc.assert(
+      fc.property(fc.oneof(digits, cut), (bytes) => {
+        const isPreimage = [1, 2, 3].some((width) => {
+          const data = toHex(bytes.subarray(PREFIX.length + width));
+          return preimageOf({ operation: 'message', data }).equals(bytes);
+        });
+        expect(accepts('message', bytes)).toBe(isPreimage);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   it('refuses a message whose length is not its own', () => {
-    const prefix = '\x19Ethereum Signed Message:\n';
-    const passes = (text: string) => accepts('message', Buffer.from(prefix + text));
+    const passes = (text: string) => accepts('message', Buffer.from(PREFIX + text));
     const wrong = ['', '0a', '1', '2a', '01a', ' 1a', '1 a', '3abcd', `10${'a'.repeat(9)}`, '+1a', '0x1a'];
     expect(wrong.filter(passes)).toEqual([]);
     // "111…": one digit and ten ones would be wrong, two digits and eleven ones are right.

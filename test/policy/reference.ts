@@ -86,7 +86,8 @@ function numberOf(name: string, intent: Intent): bigint | undefined {
   if (name === 'txType') return BigInt(transaction.type);
   if (name !== 'maxTotalFee') return transaction[name];
   const blobs = BigInt(transaction.blobVersionedHashes?.length ?? 0);
-  const gas: bigint = transaction.gasLimit * (transaction.gasPrice ?? transaction.maxFeePerGas);
+  const price: bigint = transaction.gasPrice ?? transaction.maxFeePerGas;
+  const gas = BigInt(transaction.gasLimit) * price;
   return gas + 131072n * blobs * (transaction.maxFeePerBlobGas ?? 0n);
 }
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadPolicy } from '../../src/policy/policy.ts';
-import { compilePolicy } from '../../src/policy/policy.ts';
+import { compilePolicy, loadPolicy } from '../../src/policy/policy.ts';
 import { documentOf, refusal } from './fixtures.ts';
 
 const HEAD = 'apiVersion: countersign/policy/v1\nrevision: 1\n';
@@ -98,47 +97,47 @@ describe('the YAML of policies', () => {
     ],
     [
       'a hexadecimal number',
-      `${HEAD.replace('1\n', '0x1\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 0x1\n')}${RULE}`,
       'revision: p.yaml:2:11: unquoted hexadecimal',
     ],
     [
       'an octal number',
-      `${HEAD.replace('1\n', '0o1\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 0o1\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'a leading zero',
-      `${HEAD.replace('1\n', '01\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 01\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'a plus sign',
-      `${HEAD.replace('1\n', '+1\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: +1\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'a float',
-      `${HEAD.replace('1\n', '1.0\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 1.0\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'an exponent',
-      `${HEAD.replace('1\n', '1e3\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 1e3\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'infinity',
-      `${HEAD.replace('1\n', '.inf\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: .inf\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'an unsafe integer',
-      `${HEAD.replace('1\n', '9007199254740993\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: 9007199254740993\n')}${RULE}`,
       'revision: p.yaml:2:11: only plain decimal integers',
     ],
     [
       'a quoted revision',
-      `${HEAD.replace('1\n', '"1"\n')}${RULE}`,
+      `${HEAD.replace('revision: 1\n', 'revision: "1"\n')}${RULE}`,
       'revision: p.yaml:2:11: must be a whole number from 1',
     ],
     ['no value', `${HEAD}rules:\n`, 'rules: p.yaml:3:7: must be a list of rules'],

@@ -40,8 +40,6 @@ function end(code: number): void {
 }
 
 process.on('SIGTERM', () => end(0));
-// Ctrl-C reaches the whole process group; the API process decides, and closes the link when it is done.
-process.on('SIGINT', () => {});
 process.on('uncaughtException', () => end(70));
 process.on('unhandledRejection', () => end(70));
 socket.on('close', () => end(0));
