@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { AccessService } from './access/access.ts';
+import type { AccessService } from './access/access.ts';
 import { newCredential } from './access/credentials.ts';
 import type { AccessReads, AccessWrites, Principal } from './access/principals.ts';
 import type { Role } from './access/roles.ts';
@@ -47,7 +47,10 @@ export async function loadNewestPolicy(
     if (stored === undefined && !existsSync(file)) writePrivateFile(file, Buffer.from(STARTER_POLICY));
     const before = stored === undefined ? undefined : compilePolicy(JSON.parse(stored.document) as JsonValue);
     if (before !== undefined && before.hash !== stored?.hash) {
-      throw new CountersignError('unavailable', 'the stored policy does not have the hash it was stored with');
+      throw new CountersignError(
+        'unavailable',
+        'the stored policy does not have the hash it was stored with',
+      );
     }
     const onDisk = existsSync(file) ? loadPolicy(readFileSync(file, 'utf8'), file) : undefined;
     const newest = pickNewest(before, onDisk);
@@ -60,8 +63,10 @@ export async function loadNewestPolicy(
 }
 
 function pickNewest(before: CompiledPolicy | undefined, onDisk: CompiledPolicy | undefined): CompiledPolicy {
-  const newest = before === undefined || (onDisk !== undefined && onDisk.revision > before.revision) ? onDisk : before;
-  if (newest === undefined) throw new CountersignError('unavailable', `there is no ${POLICY_FILE} in the data directory`);
+  const newest =
+    before === undefined || (onDisk !== undefined && onDisk.revision > before.revision) ? onDisk : before;
+  if (newest === undefined)
+    throw new CountersignError('unavailable', `there is no ${POLICY_FILE} in the data directory`);
   if (onDisk !== undefined && before?.revision === onDisk.revision && before.hash !== onDisk.hash) {
     throw new CountersignError(
       'unavailable',
@@ -76,7 +81,11 @@ async function store(
   { revision, hash, json }: CompiledPolicy,
   before: CompiledPolicy | undefined,
 ): Promise<void> {
-  const detail = { revision, hash, ...(before !== undefined && { revisionBefore: before.revision, hashBefore: before.hash }) };
+  const detail = {
+    revision,
+    hash,
+    ...(before !== undefined && { revisionBefore: before.revision, hashBefore: before.hash }),
+  };
   await act.commit({ kind: 'policy.loaded', outcome: 'done', detail }, (tx) => {
     tx.insertPolicy({ revision, document: json, hash }, new Date().toISOString());
     return {};

@@ -71,9 +71,13 @@ function parseListen(text: string): Config['listen'] {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) throw invalidField('listen', 'must be HOST:PORT, such as 127.0.0.1:8700');
+  if (host === undefined || port > 65_535)
+    throw invalidField('listen', 'must be HOST:PORT, such as 127.0.0.1:8700');
   if (!isLoopback(host)) {
-    throw invalidField('listen', `${host} is not a loopback address: this version speaks plain HTTP and stays on the machine`);
+    throw invalidField(
+      'listen',
+      `${host} is not a loopback address: this version speaks plain HTTP and stays on the machine`,
+    );
   }
   return { host, port };
 }

@@ -50,14 +50,17 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const audit = new AuditLog<StorageTx>(storage);
   const system = systemAct<StorageTx>(audit);
 
-  const supervisor = new SignerSupervisor({ onReady: () => void reopen(), onLost: (reason) => void lost(reason) });
+  const supervisor = new SignerSupervisor({
+    onReady: () => void reopen(),
+    onLost: (reason) => void lost(reason),
+  });
   const custody = new Custody(supervisor);
   const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
   const keys = new KeyService(reads, custody);
   const access = new AccessService(reads);
   const policy = new PolicyInForce();
   const signing = new SigningPipeline(keys, policy, new NonceGuard(reads), custody);
-  const checkpointer = new Checkpointer(origin, audit, { ...reads, saveCheckpoint: storage.saveCheckpoint }, {
+  const checkpointer = new Checkpointer(origin, audit, reads, storage, {
     publicKey: () => seal.logKey()?.publicKey,
     sign: (text) => {
       const key = seal.logKey();
@@ -69,10 +72,12 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const notReady = (): string[] => {
     const reasons: string[] = [];
     const { initialized, sealed } = seal.status();
-    if (supervisor.state !== 'ready') reasons.push('the signer process is not running; it is being restarted');
+    if (supervisor.state !== 'ready')
+      reasons.push('the signer process is not running; it is being restarted');
     else if (!initialized) reasons.push('not initialized: POST /v1/sys/init');
     else if (sealed) reasons.push('sealed: POST /v1/sys/unseal');
-    if (audit.failure !== undefined) reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
+    if (audit.failure !== undefined)
+      reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
     if (policy.problem !== undefined) reasons.push(`no policy: ${policy.problem}`);
     return reasons;
   };
@@ -80,7 +85,9 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   async function lost(reason: string): Promise<void> {
     custody.forget();
     log.error('signer.lost', { reason });
-    await system.record({ kind: 'signer.lost', outcome: 'failed', detail: { reason } }).catch(() => undefined);
+    await system
+      .record({ kind: 'signer.lost', outcome: 'failed', detail: { reason } })
+      .catch(() => undefined);
   }
 
   async function reopen(): Promise<void> {
@@ -125,7 +132,11 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
 
   try {
     await supervisor.start();
-    await system.record({ kind: 'service.started', outcome: 'done', detail: { version, node: process.version } });
+    await system.record({
+      kind: 'service.started',
+      outcome: 'done',
+      detail: { version, node: process.version },
+    });
     if (!seal.status().initialized && config.seal === 'file') await seal.initialize(system, { type: 'file' });
     else await seal.resume(system);
     await loadNewestPolicy(config.data, reads, audit, policy);

@@ -45,7 +45,11 @@ export function addressOf(publicKey: Uint8Array): Hex {
  * Signs a 32-byte digest: RFC 6979 nonce, low `s`. Nothing is returned before the ranges of r, s and the
  * recovery id are checked, the signature verifies, and it recovers to `publicKey`. Throws otherwise.
  */
-export function signDigest(digest: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): RecoverableSignature {
+export function signDigest(
+  digest: Uint8Array,
+  privateKey: Uint8Array,
+  publicKey: Uint8Array,
+): RecoverableSignature {
   const { signature, recid } = binding.ecdsaSign(digest, privateKey);
   const result = checkRanges(Buffer.from(signature), recid);
   if (!binding.ecdsaVerify(signature, digest, publicKey)) throw new Error('the signature does not verify');

@@ -25,7 +25,8 @@ const INTERVAL_MS = 1_000;
 export class Checkpointer {
   readonly #origin: string;
   readonly #log: LogTree;
-  readonly #storage: CheckpointWrites & Pick<AuditReads, 'latestCheckpoint'>;
+  readonly #reads: Pick<AuditReads, 'latestCheckpoint'>;
+  readonly #writes: CheckpointWrites;
   readonly #signer: CheckpointSigner;
   #timer: NodeJS.Timeout | undefined;
   #underway: Promise<StoredCheckpoint> | undefined;
@@ -33,12 +34,14 @@ export class Checkpointer {
   constructor(
     origin: string,
     log: LogTree,
-    storage: CheckpointWrites & Pick<AuditReads, 'latestCheckpoint'>,
+    reads: Pick<AuditReads, 'latestCheckpoint'>,
+    writes: CheckpointWrites,
     signer: CheckpointSigner,
   ) {
     this.#origin = origin;
     this.#log = log;
-    this.#storage = storage;
+    this.#reads = reads;
+    this.#writes = writes;
     this.#signer = signer;
   }
 
@@ -62,7 +65,7 @@ export class Checkpointer {
 
   /** A checkpoint of the log as it is now. Throws `sealed` when there is nobody to sign it. */
   async current(): Promise<StoredCheckpoint> {
-    const latest = this.#storage.latestCheckpoint();
+    const latest = this.#reads.latestCheckpoint();
     if (latest?.size === this.#log.size) return latest;
     this.#underway ??= this.#sign().finally(() => (this.#underway = undefined));
     return await this.#underway;
@@ -70,13 +73,14 @@ export class Checkpointer {
 
   async #sign(): Promise<StoredCheckpoint> {
     const publicKey = this.#signer.publicKey();
-    if (publicKey === undefined) throw new CountersignError('sealed', 'the service is not initialized: the log has no key');
+    if (publicKey === undefined)
+      throw new CountersignError('sealed', 'the service is not initialized: the log has no key');
     const tree = this.#log.tree;
     const { size } = tree;
     const text = formatCheckpoint({ origin: this.#origin, size, root: tree.root() });
     const signature = noteSignature(this.#origin, fromHex(publicKey), await this.#signer.sign(text));
     const checkpoint = { size, note: formatNote(text, [signature]) };
-    this.#storage.saveCheckpoint(checkpoint);
+    this.#writes.saveCheckpoint(checkpoint);
     return checkpoint;
   }
 }

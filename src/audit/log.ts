@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryDraft } from './entry.ts';
-import { Frontier, leafHash } from './merkle.ts';
+import { leafHash, type Frontier } from './merkle.ts';
 
 /** Where an entry stands in the log; goes out with every answer. */
 export interface Receipt {
@@ -88,7 +88,9 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   record<T>(draft: EntryDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(unavailable());
     if (this.#queue.length >= MAX_QUEUE) {
-      return Promise.reject(new CountersignError('unavailable', 'too many decisions wait to be logged; try again'));
+      return Promise.reject(
+        new CountersignError('unavailable', 'too many decisions wait to be logged; try again'),
+      );
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ draft, effects, resolve: resolve as (value: unknown) => void, reject });
@@ -128,7 +130,10 @@ export class AuditLog<Tx> implements Recorder<Tx> {
             const entry: Entry = { ...item.draft, v: 1, index: frontier.size, time };
             const bytes = encodeEntry(entry);
             if (bytes.length > MAX_ENTRY_BYTES) {
-              throw new CountersignError('payload_too_large', `the audit entry would take ${bytes.length} bytes`);
+              throw new CountersignError(
+                'payload_too_large',
+                `the audit entry would take ${bytes.length} bytes`,
+              );
             }
             const leaf = leafHash(bytes);
             const value = item.effects(tx, { index: entry.index, leafHash: leaf.toString('hex') });
@@ -149,5 +154,8 @@ export class AuditLog<Tx> implements Recorder<Tx> {
 }
 
 function unavailable(): CountersignError {
-  return new CountersignError('unavailable', 'the audit log cannot be written, so nothing is decided or signed');
+  return new CountersignError(
+    'unavailable',
+    'the audit log cannot be written, so nothing is decided or signed',
+  );
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { wipe } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
-import { canonicalize, type JsonValue } from '../jcs.ts';
+import { canonicalize } from '../jcs.ts';
 import { deriveKey, kdfParamsSchema } from './kdf.ts';
 import { openKeyring, sealKeyring, type Keyring } from './keyring.ts';
 
@@ -53,5 +53,5 @@ async function wrappingKey(config: SealConfig, secret: Uint8Array): Promise<Buff
 
 // Bound as associated data: a keyring put under other parameters does not open.
 function contextOf(config: SealConfig): string {
-  return canonicalize(config as unknown as JsonValue);
+  return canonicalize(config);
 }

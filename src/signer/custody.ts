@@ -54,7 +54,11 @@ export class Custody {
   /** Makes a root keyring; the sealed form is the caller's to keep. The secret is wiped. */
   async createKeyring(config: SealConfig, secret: Buffer): Promise<Uint8Array> {
     try {
-      const [sealed] = await this.#signer.request(REQUEST.createKeyring, [json(config), secret], KDF_TIMEOUT_MS);
+      const [sealed] = await this.#signer.request(
+        REQUEST.createKeyring,
+        [json(config), secret],
+        KDF_TIMEOUT_MS,
+      );
       this.#unsealed = true;
       return Buffer.from(required(sealed));
     } finally {
@@ -135,12 +139,19 @@ export class Custody {
     const handle = Buffer.alloc(4);
     handle.writeUInt32BE(this.#nextHandle++);
     this.#handles.set(name, handle);
-    const loaded = this.#signer.request(REQUEST.load, [handle, json(identity), sealed]).catch((error: unknown) => {
-      if (this.#handles.get(name) === handle) this.#handles.delete(name);
-      throw error;
-    });
-    const [, answer] = await Promise.all([loaded, this.#signer.request(kind, [handle, ...fields])]);
-    return answer;
+    const loaded = this.#signer
+      .request(REQUEST.load, [handle, json(identity), sealed])
+      .catch((error: unknown) => {
+        if (this.#handles.get(name) === handle) this.#handles.delete(name);
+        throw error;
+      });
+    const [load, answer] = await Promise.allSettled([
+      loaded,
+      this.#signer.request(kind, [handle, ...fields]),
+    ]);
+    if (load.status === 'rejected') throw load.reason;
+    if (answer.status === 'rejected') throw answer.reason;
+    return answer.value;
   }
 }
 
@@ -155,6 +166,7 @@ function json(value: unknown): Buffer {
 }
 
 function required(field: Uint8Array | undefined): Uint8Array {
-  if (field === undefined) throw new CountersignError('internal', 'the signer process sent an incomplete answer');
+  if (field === undefined)
+    throw new CountersignError('internal', 'the signer process sent an incomplete answer');
   return field;
 }

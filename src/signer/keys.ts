@@ -57,7 +57,10 @@ export class KeyService {
   signingVersion(key: Key, wanted: number | undefined): KeyVersion {
     const version = this.version(key, wanted ?? key.primary);
     if (version.state !== 'enabled') {
-      throw new CountersignError('key_state', `version ${version.version} of key ${key.name} is ${version.state}`);
+      throw new CountersignError(
+        'key_state',
+        `version ${version.version} of key ${key.name} is ${version.state}`,
+      );
     }
     return version;
   }
@@ -130,7 +133,8 @@ export class KeyService {
     reason: string,
   ): Promise<Key> {
     const { state: from, address } = this.version(key, number);
-    if (from === to) throw new CountersignError('key_state', `version ${number} of key ${key.name} is ${to} already`);
+    if (from === to)
+      throw new CountersignError('key_state', `version ${number} of key ${key.name} is ${to} already`);
     const changed = changeVersion(key, number, { state: to });
     const draft = {
       kind: 'key.state_changed',
@@ -152,7 +156,8 @@ export class KeyService {
   }
 
   #refuseTaken(name: string): void {
-    if (this.#byName.has(name)) throw new CountersignError('conflict', `there is a key named ${name} already`);
+    if (this.#byName.has(name))
+      throw new CountersignError('conflict', `there is a key named ${name} already`);
   }
 
   async #insert(
@@ -199,7 +204,9 @@ function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin']
 function changeVersion(key: Key, number: number, change: Partial<KeyVersion>): Key {
   return {
     ...key,
-    versions: key.versions.map((version) => (version.version === number ? { ...version, ...change } : version)),
+    versions: key.versions.map((version) =>
+      version.version === number ? { ...version, ...change } : version,
+    ),
   };
 }
 

@@ -64,7 +64,8 @@ export class FrameReader {
     let offset = 0;
     while (bytes.length - offset >= 4) {
       const length = bytes.readUInt32BE(offset);
-      if (length < HEADER_BYTES - 4 || length > MAX_FRAME_BYTES) throw new Error(`link: bad frame length ${length}`);
+      if (length < HEADER_BYTES - 4 || length > MAX_FRAME_BYTES)
+        throw new Error(`link: bad frame length ${length}`);
       if (bytes.length - offset < 4 + length) break;
       frames.push(decodeFrame(bytes.subarray(offset + 4, offset + 4 + length)));
       offset += 4 + length;

@@ -50,7 +50,8 @@ export function claimOf(transaction: Transaction, digest: Buffer, sender: string
     effects: createHash('sha256').update(effects).digest('hex'),
     maxFee: legacy ? transaction.gasPrice : transaction.maxFeePerGas,
     maxPriorityFee: legacy ? transaction.gasPrice : transaction.maxPriorityFeePerGas,
-    cancel: to === sender && value === 0n && data === '0x' && transaction.type !== 3 && transaction.type !== 4,
+    cancel:
+      to === sender && value === 0n && data === '0x' && transaction.type !== 3 && transaction.type !== 4,
   };
 }
 
@@ -84,7 +85,10 @@ export class NonceGuard {
     const name = `${slot.keyId}/${slot.version}/${slot.chainId}/${slot.nonce}`;
     const held = this.#inFlight.get(name) ?? [];
     const signed = this.#reads.nonceClaim(slot);
-    if ((signed !== undefined && !mayFollow(signed, claim)) || held.some((earlier) => !mayFollow(earlier, claim))) {
+    if (
+      (signed !== undefined && !mayFollow(signed, claim)) ||
+      held.some((earlier) => !mayFollow(earlier, claim))
+    ) {
       throw conflict(slot);
     }
     this.#inFlight.set(name, [...held, claim]);

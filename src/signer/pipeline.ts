@@ -66,7 +66,8 @@ export class SigningPipeline {
   }
 
   async sign(act: Act<SignTx>, request: SignRequest): Promise<SignAnswer> {
-    if (!this.#custody.unsealed) throw new CountersignError('sealed', 'the service is sealed: nothing can be signed');
+    if (!this.#custody.unsealed)
+      throw new CountersignError('sealed', 'the service is sealed: nothing can be signed');
     const key = this.#keys.get(request.keyName);
     const about = describe(key, this.#keys.version(key, request.version ?? key.primary), request.intent);
 
@@ -83,9 +84,14 @@ export class SigningPipeline {
     try {
       const version = this.#keys.signingVersion(key, request.version);
       reservation = this.#reserve(key, version, request.intent, digest);
-      const signature = await this.#custody.sign(this.#keys.material(key, version), about.operation, preimage);
+      const signature = await this.#custody.sign(
+        this.#keys.material(key, version),
+        about.operation,
+        preimage,
+      );
       // Two hashes of the same bytes, made in two processes.
-      if (!signature.digest.equals(digest)) throw new CountersignError('internal', 'the digests of the two processes differ');
+      if (!signature.digest.equals(digest))
+        throw new CountersignError('internal', 'the digests of the two processes differ');
       return await this.#release(act, request, decided, { key, version, decision, signature, reservation });
     } catch (error) {
       await act.record({ ...decided, digest: toHex(digest), ...failure(error) });
@@ -150,7 +156,13 @@ function describe(key: Key, { version, address }: KeyVersion, intent: Intent): D
   };
 }
 
-function forLog({ effect, rule, policyRevision, policyHash, reason }: Decision): NonNullable<ActDraft['decision']> {
+function forLog({
+  effect,
+  rule,
+  policyRevision,
+  policyHash,
+  reason,
+}: Decision): NonNullable<ActDraft['decision']> {
   return { effect, ...(rule !== undefined && { rule }), policyRevision, policyHash, reason };
 }
 

@@ -73,7 +73,8 @@ export class SealService {
   /** Makes the root keyring and the log's signing key. Throws `conflict` when there is one. */
   async initialize(act: Act<SealWrites>, choice: SealChoice, answer = noAnswer): Promise<void> {
     await this.#alone(async () => {
-      if (this.#reads.seal() !== undefined) throw new CountersignError('conflict', 'the service is initialized already');
+      if (this.#reads.seal() !== undefined)
+        throw new CountersignError('conflict', 'the service is initialized already');
       const config: SealConfig =
         choice.type === 'file' ? { type: 'file' } : { type: 'passphrase', kdf: newKdfParams(choice.kdf) };
       const secret = choice.type === 'file' ? this.#keyFile.ensure() : choice.passphrase;
@@ -98,7 +99,8 @@ export class SealService {
   async unseal(act: Act<SealWrites>, passphrase?: Buffer, answer = noAnswer): Promise<void> {
     await this.#alone(async () => {
       const seal = this.#reads.seal();
-      if (seal === undefined) throw new CountersignError('conflict', 'the service is not initialized: there is nothing to unseal');
+      if (seal === undefined)
+        throw new CountersignError('conflict', 'the service is not initialized: there is nothing to unseal');
       if (this.#custody.unsealed) throw new CountersignError('conflict', 'the service is unsealed already');
       if (seal.config.type === 'passphrase' && passphrase === undefined) {
         throw new CountersignError('invalid_request', 'this seal opens with a passphrase', [

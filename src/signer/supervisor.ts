@@ -87,10 +87,16 @@ export class SignerSupervisor {
   }
 
   /** Sends one request; the answer's fields, or the error that the signer process gave. */
-  request(kind: number, fields: readonly Uint8Array[], timeoutMs = SIGN_TIMEOUT_MS): Promise<readonly Uint8Array[]> {
+  request(
+    kind: number,
+    fields: readonly Uint8Array[],
+    timeoutMs = SIGN_TIMEOUT_MS,
+  ): Promise<readonly Uint8Array[]> {
     const writer = this.#writer;
     if (this.#state !== 'ready' || writer === undefined) {
-      return Promise.reject(new CountersignError('unavailable', 'the signer process is not running; it is being restarted'));
+      return Promise.reject(
+        new CountersignError('unavailable', 'the signer process is not running; it is being restarted'),
+      );
     }
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffff_ffff) + 1;
@@ -122,13 +128,17 @@ export class SignerSupervisor {
     // A broken link and an ended process are one event; 'exit' below is where it is handled.
     socket.on('error', () => child.kill('SIGKILL'));
     const becomeReady = (frame: Frame): void => {
-      const { failed } = JSON.parse(asBuffer(frame.fields[0] ?? Buffer.from('{}')).toString()) as { failed?: string[] };
+      const { failed } = JSON.parse(asBuffer(frame.fields[0] ?? Buffer.from('{}')).toString()) as {
+        failed?: string[];
+      };
       if (failed?.length === 0) {
         this.#writer = writer;
         this.#state = 'ready';
         ready.resolve();
       } else {
-        ready.reject(new CountersignError('internal', `the signer's self-tests failed: ${failed?.join(', ')}`));
+        ready.reject(
+          new CountersignError('internal', `the signer's self-tests failed: ${failed?.join(', ')}`),
+        );
         child.kill('SIGKILL');
       }
     };

@@ -161,7 +161,10 @@ async function importKeystore(key: Uint8Array, file: Uint8Array, password: Uint8
   try {
     const claimed = keystore.address?.toLowerCase().replace(/^0x/, '');
     if (claimed !== undefined && `0x${claimed}` !== addressOf(publicKeyOf(secret))) {
-      throw new CountersignError('unprocessable', 'the keystore opens, but its key is not that of the address it names');
+      throw new CountersignError(
+        'unprocessable',
+        'the keystore opens, but its key is not that of the address it names',
+      );
     }
     return pair(vault.adopt(newKeySchema.parse(json(key)), secret));
   } finally {

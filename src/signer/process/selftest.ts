@@ -61,7 +61,11 @@ const TESTS: Record<string, () => boolean | Promise<boolean>> = {
 
   ed25519: () => {
     const der = hex(`302e020100300506032b657004220420${ED25519_SEED}`);
-    const signature = sign(null, Buffer.alloc(0), createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
+    const signature = sign(
+      null,
+      Buffer.alloc(0),
+      createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }),
+    );
     return same(signature, ED25519_SIGNATURE);
   },
 

@@ -4,7 +4,13 @@ import { CountersignError } from '../../errors.ts';
 import { openSecret, sealSecret } from '../../keystore/envelope.ts';
 import type { SealedIdentity } from '../../keystore/identity.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
-import { addressOf, isPrivateKey, publicKeyOf, signDigest, type RecoverableSignature } from '../../secp256k1.ts';
+import {
+  addressOf,
+  isPrivateKey,
+  publicKeyOf,
+  signDigest,
+  type RecoverableSignature,
+} from '../../secp256k1.ts';
 
 /** A new key pair: its private half only ever leaves this process sealed. */
 export interface SealedKeyPair {
@@ -56,7 +62,10 @@ export class Vault {
   /** Seals a private key from elsewhere. The caller wipes its copy. */
   adopt(identity: Omit<SealedIdentity, 'address'>, secret: Uint8Array): SealedKeyPair {
     if (identity.curve !== 'secp256k1' || !isPrivateKey(secret)) {
-      throw new CountersignError('invalid_request', 'the private key is not a number from 1 to the group order');
+      throw new CountersignError(
+        'invalid_request',
+        'the private key is not a number from 1 to the group order',
+      );
     }
     return this.#seal(identity, secret);
   }

@@ -26,7 +26,9 @@ export function accessTables(db: DatabaseSync): AccessReads & AccessWrites {
   const all = db.prepare('SELECT * FROM principals ORDER BY name');
   const byId = db.prepare('SELECT * FROM principals WHERE id = ?');
   const credentialById = db.prepare('SELECT * FROM credentials WHERE id = ?');
-  const credentialsOf = db.prepare('SELECT * FROM credentials WHERE principal_id = ? ORDER BY created_at, id');
+  const credentialsOf = db.prepare(
+    'SELECT * FROM credentials WHERE principal_id = ? ORDER BY created_at, id',
+  );
   const insertPrincipal = db.prepare('INSERT INTO principals VALUES (?, ?, ?, ?, ?)');
   const updatePrincipal = db.prepare(
     'UPDATE principals SET roles = coalesce(?, roles), state = coalesce(?, state) WHERE id = ?',

@@ -1,7 +1,13 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { EntryWrites, LogHead } from '../../audit/log.ts';
 import { Frontier, HASH_BYTES } from '../../audit/merkle.ts';
-import type { AuditReads, CheckpointWrites, EntryQuery, StoredCheckpoint, StoredEntry } from '../../audit/stored-entry.ts';
+import type {
+  AuditReads,
+  CheckpointWrites,
+  EntryQuery,
+  StoredCheckpoint,
+  StoredEntry,
+} from '../../audit/stored-entry.ts';
 
 interface EntryRow {
   idx: number;
@@ -87,8 +93,7 @@ export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
 
 export function readHead(db: DatabaseSync): LogHead {
   const row = db.prepare('SELECT size, frontier, time FROM audit_head').get() as
-    | { size: number; frontier: Uint8Array; time: string }
-    | undefined;
+    { size: number; frontier: Uint8Array; time: string } | undefined;
   if (row === undefined) return { frontier: new Frontier(), time: '' };
   const hashes: Uint8Array[] = [];
   for (let offset = 0; offset < row.frontier.length; offset += HASH_BYTES) {

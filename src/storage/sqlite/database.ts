@@ -10,7 +10,7 @@ const LOCK_FILE = 'countersign.lock';
 /** An open database that this process alone writes, until `close`. */
 export interface OpenDatabase {
   readonly db: DatabaseSync;
-  close(): void;
+  readonly close: () => void;
 }
 
 /**

@@ -82,7 +82,10 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
 
     markUsed: (keyId, version, time) => {
       if (markUsed.run(time, keyId, version).changes !== 1) {
-        throw new CountersignError('key_state', 'the key version was disabled before its signature was logged');
+        throw new CountersignError(
+          'key_state',
+          'the key version was disabled before its signature was logged',
+        );
       }
     },
 

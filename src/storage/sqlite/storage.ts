@@ -13,10 +13,21 @@ import { keyTables } from './keys.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
 
-export type StorageReads = KeyReads & AccessReads & NonceReads & IdempotencyReads & SealReads & PolicyReads & AuditReads;
+export type StorageReads = KeyReads &
+  AccessReads &
+  NonceReads &
+  IdempotencyReads &
+  SealReads &
+  PolicyReads &
+  AuditReads;
 
 /** What a commit of the audit log may write beside its entry. */
-export type StorageTx = KeyWrites & AccessWrites & NonceWrites & IdempotencyWrites & SealWrites & PolicyWrites;
+export type StorageTx = KeyWrites &
+  AccessWrites &
+  NonceWrites &
+  IdempotencyWrites &
+  SealWrites &
+  PolicyWrites;
 
 export interface Storage extends LogStorage<StorageTx>, CheckpointWrites {
   readonly reads: StorageReads;
@@ -75,8 +86,8 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
       }
     },
 
-    saveCheckpoint: writes.saveCheckpoint,
-    forgetAnswersBefore: idempotency.forgetAnswersBefore,
+    saveCheckpoint: (checkpoint) => writes.saveCheckpoint(checkpoint),
+    forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
     close,
   };
 }

@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/**
+ * Who may import whom. A folder or root module of `src` may import itself and what stands here, nothing else; the
+ * reasons are in docs/design/architecture.md.
+ */
+const FOUNDATION = ['errors', 'bytes', 'jcs', 'schema'];
+const STARTING = ['files', 'config', 'log', 'metrics', 'bootstrap'];
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  errors: [],
+  bytes: [],
+  jcs: ['errors'],
+  schema: ['errors'],
+  files: [],
+  log: [],
+  metrics: [],
+  secp256k1: ['bytes'],
+  config: ['errors', 'schema'],
+  intent: FOUNDATION,
+  keystore: [...FOUNDATION, 'files'],
+  policy: [...FOUNDATION, 'intent'],
+  audit: [...FOUNDATION, 'intent', 'secp256k1'],
+  access: [...FOUNDATION, 'audit'],
+  signer: [...FOUNDATION, 'intent', 'keystore', 'policy', 'audit', 'secp256k1'],
+  http: [...FOUNDATION, 'intent', 'keystore', 'policy', 'audit', 'access', 'signer', 'log', 'metrics'],
+  storage: [...FOUNDATION, 'keystore', 'policy', 'audit', 'access', 'signer', 'http'],
+  bootstrap: [...FOUNDATION, 'files', 'config', 'keystore', 'policy', 'audit', 'access', 'signer'],
+  main: [...FOUNDATION, ...STARTING, 'keystore', 'policy', 'audit', 'access', 'signer', 'http', 'storage'],
+  cli: [...FOUNDATION, 'config', 'log', 'main', 'intent', 'policy', 'audit', 'storage', 'files'],
+};
+
+/** The few modules that other folders may reach only in types: the ports that storage implements. */
+const STORAGE_MAY_IMPORT_OF_HTTP = ['src/http/idempotency.ts'];
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+}
+
+const files = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => `src/${file}`);
+const imports = files.flatMap(importsOf);
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(path.join(ROOT, file), 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  );
+  return specifiers.map((specifier) => ({
+    file,
+    target: path.posix.join(path.posix.dirname(file), specifier),
+  }));
+}
+
+/** `keystore` for src/keystore/kdf.ts, `main` for src/main.ts. */
+function unitOf(file: string): string {
+  return file.split('/')[1]?.replace(/\.ts$/, '') ?? '';
+}
+
+describe('architecture', () => {
+  it('looks at the files there are', () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(imports.length).toBeGreaterThan(200);
+    expect(new Set(files.map(unitOf))).toEqual(new Set(Object.keys(MAY_IMPORT)));
+  });
+
+  it('has every import in the table', () => {
+    const wrong = imports
+      .filter(({ file, target }) => unitOf(file) !== unitOf(target))
+      .filter(({ file, target }) => !(MAY_IMPORT[unitOf(file)] ?? []).includes(unitOf(target)))
+      .map(({ file, target }) => `${file} imports ${target}`);
+    expect(wrong).toEqual([]);
+  });
+
+  it('resolves every relative import to a file', () => {
+    expect(imports.filter(({ target }) => !files.includes(target) && target !== 'package.json')).toEqual([]);
+  });
+
+  it('builds storage only in the main and the command line', () => {
+    const users = new Set(
+      imports.filter(({ target }) => unitOf(target) === 'storage').map(({ file }) => unitOf(file)),
+    );
+    expect(users).toContain('main');
+    expect([...users].filter((unit) => !['cli', 'main', 'storage'].includes(unit))).toEqual([]);
+  });
+
+  it('lets storage see of http only the port it implements', () => {
+    const seen = imports.filter(
+      ({ file, target }) => unitOf(file) === 'storage' && unitOf(target) === 'http',
+    );
+    expect([...new Set(seen.map(({ target }) => target))]).toEqual(STORAGE_MAY_IMPORT_OF_HTTP);
+  });
+
+  it('keeps the signer process away from everything that it must not reach', () => {
+    const reached = reachableFrom('src/signer/process/main.ts');
+    expect(reached.size).toBeGreaterThan(10);
+    const forbidden = new Set([...STARTING, 'storage', 'http', 'access', 'cli', 'main', 'policy']);
+    expect([...reached].filter((file) => forbidden.has(unitOf(file)))).toEqual([]);
+    for (const file of reached) {
+      const text = readFileSync(path.join(ROOT, file), 'utf8');
+      expect(text, file).not.toMatch(/from 'node:(?:fs|http|https|dgram|tls|dns|child_process|sqlite)'/);
+      expect(text, file).not.toMatch(/process\.env/);
+    }
+  });
+
+  it('reads the environment in one place', () => {
+    const readers = files.filter((file) => /process\.env/.test(readFileSync(path.join(ROOT, file), 'utf8')));
+    expect(readers.every((file) => file === 'src/config.ts' || file === 'src/cli/main.ts')).toBe(true);
+  });
+
+  it('loads libsecp256k1 in one place, and never the entry that falls back', () => {
+    const loaders = files.filter((file) =>
+      /(?:\)\(|require\(|from |import\()'(?:secp256k1|elliptic)/.test(read(file)),
+    );
+    expect(loaders).toEqual(['src/secp256k1.ts']);
+    expect(read('src/secp256k1.ts')).toContain("'secp256k1/bindings'");
+  });
+});
+
+function read(file: string): string {
+  return readFileSync(path.join(ROOT, file), 'utf8');
+}
+
+function reachableFrom(start: string): Set<string> {
+  const seen = new Set([start]);
+  for (const file of seen) {
+    for (const { target } of imports.filter((edge) => edge.file === file))
+      if (files.includes(target)) seen.add(target);
+  }
+  return seen;
+}
