@@ -1,6 +1,6 @@
-import type { JsonValue } from '../jcs.ts';
-import { OPERATIONS, type Operation } from '../intent/intent.ts';
 import type { Hex } from '../bytes.ts';
+import { OPERATIONS, type Operation } from '../intent/intent.ts';
+import type { JsonValue } from '../jcs.ts';
 import { findFaults } from './check.ts';
 import { readOneAddress, type Lists } from './comparison.ts';
 import { readCondition } from './condition.ts';

@@ -1,5 +1,4 @@
-import type { Operation } from '../intent/intent.ts';
-import { OPERATIONS } from '../intent/intent.ts';
+import { OPERATIONS, type Operation } from '../intent/intent.ts';
 import { boundsOf } from './bounds.ts';
 import { compileCondition } from './compile.ts';
 import { CALLDATA_UNCOVERED, findUncovered, hasUndecodedCall } from './cover.ts';

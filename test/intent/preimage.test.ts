@@ -156,6 +156,28 @@ describe('preimageOf', () => {
 });
 
 describe('serializeSigned', () => {
+  it('writes r and s without leading zeros, as ethers does', () => {
+    const part = fc
+      .tuple(fc.nat(31), fc.uint8Array({ minLength: 32, maxLength: 32 }))
+      .map(([zeros, bytes]) => Buffer.from(bytes).fill(0, 0, zeros).fill(1, 31))
+      .filter((bytes) => bytes.readUInt8(0) < 0x7f);
+    fc.assert(
+      fc.property(
+        part,
+        part,
+        fc.constantFrom(0 as const, 1 as const),
+        fc.boolean(),
+        (r, s, yParity, isLegacy) => {
+          const fees = isLegacy ? { gasPrice: '1' } : { maxFeePerGas: '1', maxPriorityFeePerGas: '1' };
+          const transaction = parse({ chainId: 1, nonce: 0, gasLimit: 0, ...fees });
+          const theirs = EthersTransaction.from(toHex(preimageOf({ operation: 'transaction', transaction })));
+          theirs.signature = Signature.from({ r: toHex(r), s: toHex(s), yParity });
+          expect(toHex(serializeSigned(transaction, { r, s, yParity }))).toBe(theirs.serialized);
+        },
+      ),
+    );
+  });
+
   it('refuses parts of a signature that are not 32 bytes', () => {
     const transaction = parse({ chainId: 1, nonce: 0, gasLimit: 0, gasPrice: '0' });
     const part = Buffer.alloc(32, 1);

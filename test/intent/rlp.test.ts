@@ -92,6 +92,16 @@ describe('decodeRlp', () => {
     );
   });
 
+  it('refuses the long form of a length that fits the short form', () => {
+    for (const prefix of [0xb8, 0xf8]) {
+      const payload = Buffer.alloc(56, 0x7f);
+      expect(() => decodeRlp(Buffer.concat([Buffer.of(prefix, 55), payload.subarray(1)]))).toThrow(
+        'shortest form',
+      );
+      expect(() => decodeRlp(Buffer.concat([Buffer.of(prefix, 56), payload]))).not.toThrow();
+    }
+  });
+
   it('refuses bytes after the item', () => {
     fc.assert(
       fc.property(arbitraryItem, fc.uint8Array({ minLength: 1, maxLength: 3 }), (item, tail) => {

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { loadPolicy } from '../../src/policy/policy.ts';
+import { STARTER_POLICY } from '../../src/policy/starter.ts';
+
+const text = readFileSync(path.resolve(import.meta.dirname, '../../docs/policy.md'), 'utf8');
+const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+
+/** A rule under which each predicate of docs/policy.md can stand. */
+function wrap(condition: string, operation: string): string {
+  const lines = condition.trimEnd().split('\n');
+  return `apiVersion: countersign/policy/v1
+revision: 1
+lists: { payouts: ["0x1111111111111111111111111111111111111111"] }
+rules:
+  - id: it
+    effect: deny
+    operations: [${operation}]
+    when:
+      any:
+${lines.map((line) => `        ${line}`).join('\n')}
+`;
+}
+
+test('the documents and rules in docs/policy.md compile', () => {
+  const documents = blocks.filter((block) => block.startsWith('apiVersion'));
+  expect(documents).toHaveLength(1);
+  for (const block of documents) expect(() => loadPolicy(block, 'docs')).not.toThrow();
+  const rules = blocks.filter((block) => block.startsWith('- id'));
+  expect(rules).toHaveLength(1);
+  for (const rule of rules) {
+    expect(() =>
+      loadPolicy(`apiVersion: countersign/policy/v1\nrevision: 1\nrules:\n${rule}`, 'docs'),
+    ).not.toThrow();
+  }
+});
+
+test('the predicates in docs/policy.md compile', () => {
+  const predicates = blocks
+    .filter((block) => block.startsWith('- ') && !block.startsWith('- id'))
+    .concat([...text.matchAll(/\| `(\w+: \{[^`]*\})`/g)].map(([, inline = '']) => `- ${inline}`));
+  expect(predicates).toHaveLength(14);
+  for (const predicate of predicates) {
+    const operation = predicate.startsWith('- digest') ? 'digest' : 'transaction';
+    expect(() => loadPolicy(wrap(predicate, operation), 'docs')).not.toThrow();
+  }
+});
+
+test('the starter is the policy that docs/policy.md describes', () => {
+  for (const { id } of loadPolicy(STARTER_POLICY, 'policy.yaml').document.rules)
+    expect(text).toContain(`| \`${id}\``);
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import type { Transaction } from '../../src/intent/intent.ts';
+import { digestOf, preimageOf } from '../../src/intent/preimage.ts';
+import { parseIntent } from '../../src/intent/schema.ts';
+import { claimOf, mayFollow, NonceGuard, type NonceClaim, type NonceSlot } from '../../src/signer/nonces.ts';
+
+const SENDER = `0x${'aa'.repeat(20)}`;
+const SLOT: NonceSlot = { keyId: 'k', version: 1, chainId: '1', nonce: '7' };
+
+const BASE = {
+  type: 2,
+  chainId: 1,
+  nonce: 7,
+  to: `0x${'11'.repeat(20)}`,
+  value: '5',
+  gasLimit: 21000,
+  maxFeePerGas: '100',
+  maxPriorityFeePerGas: '10',
+};
+
+function claim(change: Record<string, unknown> = {}): NonceClaim {
+  const intent = parseIntent('transaction', { transaction: { ...BASE, ...change } });
+  const transaction: Transaction = intent.transaction;
+  return claimOf(transaction, digestOf('transaction', preimageOf(intent)), SENDER);
+}
+
+describe('what may follow a signed transaction', () => {
+  const first = claim();
+  it.each([
+    ['the same bytes', {}, true],
+    ['both fees higher', { maxFeePerGas: '101', maxPriorityFeePerGas: '11' }, true],
+    ['more gas and a higher fee', { gasLimit: 50000, maxFeePerGas: '101' }, true],
+    ['only more gas', { gasLimit: 50000 }, false],
+    ['a lower fee', { maxFeePerGas: '99' }, false],
+    ['a higher fee, a lower tip', { maxFeePerGas: '101', maxPriorityFeePerGas: '9' }, false],
+    ['another value for more', { value: '6', maxFeePerGas: '101' }, false],
+    ['another recipient for more', { to: `0x${'12'.repeat(20)}`, maxFeePerGas: '101' }, false],
+    ['data for more', { data: '0x00', maxFeePerGas: '101' }, false],
+    ['a cancel', { to: SENDER, value: '0', maxFeePerGas: '101' }, true],
+    ['a cancel that moves value', { to: SENDER, value: '1', maxFeePerGas: '101' }, false],
+    ['a call to itself', { to: SENDER, value: '0', data: '0x00', maxFeePerGas: '101' }, false],
+  ])('%s: %j is %s', (_name, change, expected) => {
+    expect(mayFollow(first, claim(change))).toBe(expected);
+  });
+
+  it('takes the type as an effect only where it adds one', () => {
+    const legacy = { type: 0, gasPrice: '200', maxFeePerGas: undefined, maxPriorityFeePerGas: undefined };
+    expect(mayFollow(first, claim(legacy))).toBe(true);
+    const authorization = { chainId: 1, address: SENDER, nonce: 1, yParity: 0, r: `0x${'01'.repeat(32)}`, s: '0x01' };
+    expect(mayFollow(first, claim({ type: 4, maxFeePerGas: '101', authorizationList: [authorization] }))).toBe(false);
+  });
+});
+
+describe('the nonce guard', () => {
+  function guarded(): { guard: NonceGuard; stored: Map<string, NonceClaim>; tx: Parameters<ReturnType<NonceGuard['reserve']>['commit']>[0] } {
+    const stored = new Map<string, NonceClaim>();
+    const name = (slot: NonceSlot): string => JSON.stringify(slot);
+    const tx = {
+      nonceClaim: (slot: NonceSlot) => stored.get(name(slot)),
+      saveNonceClaim: (slot: NonceSlot, saved: NonceClaim) => void stored.set(name(slot), saved),
+    };
+    return { guard: new NonceGuard(tx), stored, tx };
+  }
+
+  it('holds a slot while its first claim is being signed, and frees it when that fails', () => {
+    const { guard } = guarded();
+    const first = guard.reserve(SLOT, claim());
+    expect(() => guard.reserve(SLOT, claim({ value: '6' }))).toThrow(/nonce 7/);
+    first.release();
+    guard.reserve(SLOT, claim({ value: '6' })).release();
+  });
+
+  it('keeps a slot for what was signed', () => {
+    const { guard, tx } = guarded();
+    const first = guard.reserve(SLOT, claim());
+    first.commit(tx);
+    first.release();
+    expect(() => guard.reserve(SLOT, claim({ value: '6' }))).toThrow(/nonce 7/);
+    guard.reserve({ ...SLOT, nonce: '8' }, claim({ value: '6' })).release();
+    guard.reserve({ ...SLOT, chainId: '5' }, claim({ value: '6' })).release();
+    guard.reserve({ ...SLOT, version: 2 }, claim({ value: '6' })).release();
+  });
+
+  it('does not let a slower, cheaper claim take the place of the one that replaced it', () => {
+    const { guard, tx } = guarded();
+    const cheap = guard.reserve(SLOT, claim());
+    const dear = guard.reserve(SLOT, claim({ maxFeePerGas: '200' }));
+    dear.commit(tx);
+    expect(() => cheap.commit(tx)).toThrow(/nonce 7/);
+    cheap.release();
+    dear.release();
+  });
+
+  it('forgets nothing of what is held when one of two equal claims ends', () => {
+    const { guard } = guarded();
+    const a = guard.reserve(SLOT, claim());
+    const b = guard.reserve(SLOT, claim());
+    a.release();
+    expect(() => guard.reserve(SLOT, claim({ value: '6' }))).toThrow(/nonce 7/);
+    b.release();
+  });
+});

@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DATABASE_FILE, openForReading, openForWriting } from '../../src/storage/sqlite/database.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = path.join(mkdtempSync(path.join(tmpdir(), 'database-')), 'data');
+});
+
+afterEach(() => rmSync(path.dirname(folder), { recursive: true }));
+
+describe('the database', () => {
+  it('is private, and commits through fsync', () => {
+    const { db, close } = openForWriting(folder);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(statSync(path.join(folder, DATABASE_FILE)).mode & 0o777).toBe(0o600);
+    expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    // 2 is FULL.
+    expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+    close();
+  });
+
+  it('has one writer; the second is told whose fault it is', () => {
+    const { close } = openForWriting(folder);
+    expect(() => openForWriting(folder)).toThrow(/another countersign process is running on the data directory/);
+    close();
+    openForWriting(folder).close();
+  });
+
+  it('can be read while it is written', () => {
+    const writer = openForWriting(folder);
+    const reader = openForReading(folder);
+    writer.db.exec("INSERT INTO meta VALUES ('a', 'b')");
+    expect(reader.db.prepare('SELECT value FROM meta').get()).toEqual({ value: 'b' });
+    expect(() => reader.db.exec('DELETE FROM meta')).toThrow(/readonly/);
+    reader.close();
+    writer.close();
+  });
+
+  it('is not opened by an older version, nor read where there is none', () => {
+    openForWriting(folder).close();
+    const db = new DatabaseSync(path.join(folder, DATABASE_FILE));
+    db.exec('PRAGMA user_version = 999');
+    db.close();
+    expect(() => openForWriting(folder)).toThrow(/newer version/);
+    expect(() => openForReading(path.join(folder, 'nothing'))).toThrow(/no readable database/);
+  });
+
+  it('takes each migration once', () => {
+    openForWriting(folder).close();
+    const { db, close } = openForWriting(folder);
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    close();
+  });
+});

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** What takes minutes and whole processes: kills under load, memory scans. `npm run test:fault`. */
+export default defineConfig({
+  test: {
+    include: ['test/fault/**/*.test.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    // One at a time: they measure times, and signal processes.
+    fileParallelism: false,
+  },
+});
