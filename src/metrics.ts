@@ -31,10 +31,16 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ['operation', 'outcome'],
     registers,
   });
-  const gauge = (name: string, help: string, read: () => number): Gauge => {
-    const made = new Gauge({ name, help, registers: [], collect: () => made.set(read()) });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    const made = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.set(read());
+      },
+    });
     registry.registerMetric(made);
-    return made;
   };
   gauge('countersign_audit_entries', 'Entries in the audit log.', () => sources.auditSize());
   gauge('countersign_sealed', '1 while the service is sealed.', () => (sources.sealed() ? 1 : 0));

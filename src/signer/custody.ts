@@ -18,6 +18,8 @@ export interface SealedKey {
   /** secp256k1: the Ethereum address. ed25519: the public key. */
   readonly address: Hex;
   readonly sealed: Uint8Array;
+  /** Of an imported key: what makes it guessable. */
+  readonly weakness?: string;
 }
 
 /** A sealed key that can be put to use. */
@@ -155,10 +157,15 @@ export class Custody {
   }
 }
 
-function sealedKey(key: NewKey, [publicKey, sealed]: readonly Uint8Array[]): SealedKey {
+function sealedKey(key: NewKey, [publicKey, sealed, weakness]: readonly Uint8Array[]): SealedKey {
   const point = required(publicKey);
   const address = key.curve === 'secp256k1' ? addressOf(point) : toHex(point);
-  return { publicKey: toHex(point), address, sealed: Buffer.from(required(sealed)) };
+  return {
+    publicKey: toHex(point),
+    address,
+    sealed: Buffer.from(required(sealed)),
+    ...(weakness !== undefined && weakness.length > 0 && { weakness: asBuffer(weakness).toString('utf8') }),
+  };
 }
 
 function json(value: unknown): Buffer {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fromHex, type Hex } from '../bytes.ts';
+import { fromHex, toHex, type Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { intentToJson } from '../intent/codec.ts';
 import type { Intent } from '../intent/intent.ts';
@@ -42,7 +42,7 @@ function isLong(data: Hex): boolean {
   return (data.length - 2) / 2 > MAX_INLINE_DATA_BYTES;
 }
 
-function summary(data: Hex): { dataHash: string; dataLength: number } {
+function summary(data: Hex): { dataHash: Hex; dataLength: number } {
   const bytes = fromHex(data);
-  return { dataHash: createHash('sha256').update(bytes).digest('hex'), dataLength: bytes.length };
+  return { dataHash: toHex(createHash('sha256').update(bytes).digest()), dataLength: bytes.length };
 }

@@ -109,10 +109,10 @@ export class KeyService {
       source.type === 'private-key'
         ? await this.#custody.importPrivateKey(newPair, source.privateKey)
         : await this.#custody.importKeystore(newPair, source.keystore, source.password);
-    const origin = wellKnownOrigin(sealed.address);
+    const problem = publicity(sealed);
     const key = newKey(id, request, 'imported', sealed);
-    if (origin !== undefined && !allowWellKnown) {
-      const reason = `the private key of ${sealed.address} is public knowledge (${origin}); whoever sends to it loses it`;
+    if (problem !== undefined && !allowWellKnown) {
+      const reason = `the private key of ${sealed.address} ${problem}: what is sent there is lost`;
       await act.record({
         kind: 'key.import_refused',
         outcome: 'refused',
@@ -179,6 +179,12 @@ export class KeyService {
     this.#byName.set(key.name, key);
     return key;
   }
+}
+
+function publicity({ address, weakness }: SealedKey): string | undefined {
+  const origin = wellKnownOrigin(address);
+  if (origin !== undefined) return `is public knowledge (${origin})`;
+  return weakness === undefined ? undefined : `can be guessed (${weakness})`;
 }
 
 /** The key as the API shows it. */

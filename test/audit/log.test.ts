@@ -25,7 +25,9 @@ afterEach(() => {
 });
 
 /** The real storage, with its commits counted or made to fail. */
-function watched(over: Partial<Pick<LogStorage<StorageTx>, 'commit'>> = {}): LogStorage<StorageTx> & { commits: number } {
+function watched(
+  over: Partial<Pick<LogStorage<StorageTx>, 'commit'>> = {},
+): LogStorage<StorageTx> & { commits: number } {
   const watcher: LogStorage<StorageTx> & { commits: number } = {
     commits: 0,
     head: () => storage.head(),
@@ -38,7 +40,12 @@ function watched(over: Partial<Pick<LogStorage<StorageTx>, 'commit'>> = {}): Log
   return watcher;
 }
 
-const entries = (): readonly { index: number; json: Record<string, JsonValue>; leaf: string; bytes: Uint8Array }[] =>
+const entries = (): readonly {
+  index: number;
+  json: Record<string, JsonValue>;
+  leaf: string;
+  bytes: Uint8Array;
+}[] =>
   storage.reads.entries({ from: 0, limit: 1000 }).map(({ index, bytes, leafHash: leaf }) => ({
     index,
     bytes,
@@ -51,11 +58,15 @@ describe('the audit log', () => {
     const watcher = watched();
     const log = new AuditLog(watcher);
     const receipts = await Promise.all(
-      Array.from({ length: 100 }, (_, i) => log.record({ ...DRAFT, requestId: `r${i}` }, (_tx, receipt) => receipt)),
+      Array.from({ length: 100 }, (_, i) =>
+        log.record({ ...DRAFT, requestId: `r${i}` }, (_tx, receipt) => receipt),
+      ),
     );
     expect(watcher.commits).toBe(1);
     expect(receipts.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, i) => i));
-    expect(entries().map(({ json }) => json['requestId'])).toEqual(Array.from({ length: 100 }, (_, i) => `r${i}`));
+    expect(entries().map(({ json }) => json['requestId'])).toEqual(
+      Array.from({ length: 100 }, (_, i) => `r${i}`),
+    );
     expect(entries().map(({ leaf }) => leaf)).toEqual(receipts.map((receipt) => receipt.leafHash));
   });
 
@@ -142,7 +153,8 @@ describe('the audit log', () => {
     await log.record(DRAFT, () => undefined);
     broken = true;
     const results = await Promise.allSettled([log.record(DRAFT, () => 1), log.record(DRAFT, () => 2)]);
-    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    for (const result of results)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
     broken = false;
     await expect(log.record(DRAFT, () => 3)).rejects.toMatchObject({ code: 'unavailable' });
     expect(log.failure).toBe('disk I/O error');

@@ -46,13 +46,26 @@ describe('what may follow a signed transaction', () => {
   it('takes the type as an effect only where it adds one', () => {
     const legacy = { type: 0, gasPrice: '200', maxFeePerGas: undefined, maxPriorityFeePerGas: undefined };
     expect(mayFollow(first, claim(legacy))).toBe(true);
-    const authorization = { chainId: 1, address: SENDER, nonce: 1, yParity: 0, r: `0x${'01'.repeat(32)}`, s: '0x01' };
-    expect(mayFollow(first, claim({ type: 4, maxFeePerGas: '101', authorizationList: [authorization] }))).toBe(false);
+    const authorization = {
+      chainId: 1,
+      address: SENDER,
+      nonce: 1,
+      yParity: 0,
+      r: `0x${'01'.repeat(32)}`,
+      s: '0x01',
+    };
+    expect(
+      mayFollow(first, claim({ type: 4, maxFeePerGas: '101', authorizationList: [authorization] })),
+    ).toBe(false);
   });
 });
 
 describe('the nonce guard', () => {
-  function guarded(): { guard: NonceGuard; stored: Map<string, NonceClaim>; tx: Parameters<ReturnType<NonceGuard['reserve']>['commit']>[0] } {
+  function guarded(): {
+    guard: NonceGuard;
+    stored: Map<string, NonceClaim>;
+    tx: Parameters<ReturnType<NonceGuard['reserve']>['commit']>[0];
+  } {
     const stored = new Map<string, NonceClaim>();
     const name = (slot: NonceSlot): string => JSON.stringify(slot);
     const tx = {

@@ -26,7 +26,9 @@ describe('the database', () => {
 
   it('has one writer; the second is told whose fault it is', () => {
     const { close } = openForWriting(folder);
-    expect(() => openForWriting(folder)).toThrow(/another countersign process is running on the data directory/);
+    expect(() => openForWriting(folder)).toThrow(
+      /another countersign process is running on the data directory/,
+    );
     close();
     openForWriting(folder).close();
   });

@@ -8,6 +8,7 @@ import { OPERATIONS } from '../../intent/intent.ts';
 import { checkPreimageShape } from '../../intent/shape.ts';
 import { generateKeyring } from '../../keystore/keyring.ts';
 import { openWith, sealConfigSchema, sealWith } from '../../keystore/seal.ts';
+import { weakKeyReason } from '../../keystore/well-known.ts';
 import { openKeystore, parseKeystore } from '../../keystore/web3-keystore.ts';
 import { addressOf, publicKeyOf } from '../../secp256k1.ts';
 import { ANSWER, FrameReader, FrameWriter, REQUEST, type Frame } from '../link.ts';
@@ -104,7 +105,7 @@ function dispatch(frame: Frame): Fields | Promise<Fields> {
     case REQUEST.generate:
       return pair(vault.generate(newKeySchema.parse(json(at(fields, 0)))));
     case REQUEST.importPrivateKey:
-      return pair(vault.adopt(newKeySchema.parse(json(at(fields, 0))), at(fields, 1)));
+      return adopt(at(fields, 0), at(fields, 1));
     case REQUEST.importKeystore:
       return importKeystore(at(fields, 0), at(fields, 1), at(fields, 2));
     case REQUEST.createKeyring:
@@ -166,10 +167,16 @@ async function importKeystore(key: Uint8Array, file: Uint8Array, password: Uint8
         'the keystore opens, but its key is not that of the address it names',
       );
     }
-    return pair(vault.adopt(newKeySchema.parse(json(key)), secret));
+    return adopt(key, secret);
   } finally {
     wipe(secret);
   }
+}
+
+/** The sealed pair, and what makes the key guessable, if anything does: only this process can tell. */
+function adopt(key: Uint8Array, secret: Uint8Array): Fields {
+  const sealed = vault.adopt(newKeySchema.parse(json(key)), secret);
+  return [...pair(sealed), Buffer.from(weakKeyReason(secret) ?? '')];
 }
 
 function pair({ publicKey, sealed }: SealedKeyPair): Fields {
