@@ -24,7 +24,7 @@ interface Round {
 const ROOT = path.resolve(import.meta.dirname, '..');
 
 const data = mkdtempSync(path.join(tmpdir(), 'countersign-bench-'));
-const service = spawn(
+const child = spawn(
   path.join(ROOT, 'bin/countersign'),
   ['start', '--data', data, '--listen', '127.0.0.1:0', '--log-level', 'warn'],
   { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -33,14 +33,15 @@ const service = spawn(
 try {
   const port = await new Promise<number>((resolve, reject) => {
     let text = '';
-    service.once('exit', () => reject(new Error('the service ended at start')));
-    service.stdout.on('data', (chunk: Buffer) => {
+    child.once('exit', () => reject(new Error('the service ended at start')));
+    child.stdout.on('data', (chunk: Buffer) => {
       text += chunk.toString();
       const match = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
       if (match?.[1] !== undefined) resolve(Number(match[1]));
     });
   });
   const token = readFileSync(path.join(data, 'demo.token'), 'utf8').trim();
+  const service = { host: '127.0.0.1', port, token };
 
   let nonce = 0;
   const transaction = (): object => ({
@@ -55,7 +56,9 @@ try {
   });
   const single = (milliseconds: number): Promise<LoadResult> =>
     applyLoad({
-      ...{ host: '127.0.0.1', port, token, milliseconds, connections: CONNECTIONS },
+      ...service,
+      milliseconds,
+      connections: CONNECTIONS,
       next: () => ({
         path: '/v1/keys/demo/sign/transaction',
         body: JSON.stringify({ transaction: transaction() }),
@@ -63,7 +66,9 @@ try {
     });
   const batch = (milliseconds: number): Promise<LoadResult> =>
     applyLoad({
-      ...{ host: '127.0.0.1', port, token, milliseconds, connections: BATCH_CONNECTIONS },
+      ...service,
+      milliseconds,
+      connections: BATCH_CONNECTIONS,
       next: () => {
         const items = Array.from({ length: BATCH_ITEMS }, () => ({
           key: 'demo',
@@ -90,8 +95,8 @@ try {
   }
   report(rounds);
 } finally {
-  service.kill('SIGTERM');
-  await new Promise((resolve) => service.once('exit', resolve));
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('exit', resolve));
   rmSync(data, { recursive: true });
 }
 

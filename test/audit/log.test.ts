@@ -34,7 +34,8 @@ function watched(
     nested: (work) => storage.nested(work),
     commit: (work) => {
       watcher.commits++;
-      (over.commit ?? storage.commit)(work);
+      if (over.commit === undefined) storage.commit(work);
+      else over.commit(work);
     },
   };
   return watcher;
