@@ -7,6 +7,8 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // They print their progress and their numbers.
+    disableConsoleIntercept: true,
     // One at a time: they measure times, and signal processes.
     fileParallelism: false,
   },

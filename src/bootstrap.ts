@@ -11,8 +11,14 @@ import { CountersignError } from './errors.ts';
 import { writePrivateFile } from './files.ts';
 import type { JsonValue } from './jcs.ts';
 import type { KeyWrites } from './keystore/keys.ts';
-import type { PolicyInForce, PolicyReads, PolicyWrites } from './policy/policies.ts';
-import { compilePolicy, loadPolicy, type CompiledPolicy } from './policy/policy.ts';
+import {
+  compilePolicy,
+  loadPolicy,
+  type CompiledPolicy,
+  type PolicyInForce,
+  type PolicyReads,
+  type PolicyWrites,
+} from './policy/policy.ts';
 import { STARTER_POLICY } from './policy/starter.ts';
 import type { KeyService } from './signer/keys.ts';
 

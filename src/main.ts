@@ -22,7 +22,7 @@ import type { Service } from './http/service.ts';
 import { sealKeyFile } from './keystore/seal-file.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { PolicyInForce } from './policy/policies.ts';
+import { PolicyInForce } from './policy/policy.ts';
 import { Custody } from './signer/custody.ts';
 import { KeyService } from './signer/keys.ts';
 import { NonceGuard } from './signer/nonces.ts';

@@ -3,6 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Entry } from '../src/audit/entry.ts';
+import type { StoredEntry } from '../src/audit/stored-entry.ts';
+import type { LogSource } from '../src/audit/verify.ts';
+import { auditReads, readHead } from '../src/storage/sqlite/audit.ts';
+import { openForReading } from '../src/storage/sqlite/database.ts';
 
 /** The real service as a child process, for tests that go through its front door. */
 export interface RunningService {
@@ -36,7 +41,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
 }
 
-const LAUNCHER = path.resolve(import.meta.dirname, '../bin/countersign');
+/** The command, as a person runs it. */
+export const LAUNCHER = path.resolve(import.meta.dirname, '../bin/countersign');
 const LISTENS = /^countersign listens on (http:\/\/\S+)$/m;
 const START_MS = 30_000;
 const STOP_MS = 15_000;
@@ -75,7 +81,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
     data,
     pid,
     get signerPid() {
-      const [signer] = childrenOf(pid);
+      const signer = childrenOf(pid).find(isRunning);
       if (signer === undefined) throw new Error('the service has no signer process now');
       return signer;
     },
@@ -146,15 +152,20 @@ function launch(args: readonly string[]): Launched {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text;
       const url = LISTENS.exec(output)?.[1];
-      if (url !== undefined) resolve(url);
+      if (url === undefined) return;
+      clearTimeout(tooLate);
+      resolve(url);
     });
     child.once('error', (error) => resolve({ reason: error.message }));
     // 'close' and not 'exit': by then all that it said has been read.
-    child.once('close', () => void ended.then((reason) => resolve({ reason })));
-    setTimeout(() => {
+    child.once('close', () => {
+      clearTimeout(tooLate);
+      void ended.then((reason) => resolve({ reason }));
+    });
+    const tooLate = setTimeout(() => {
       child.kill('SIGKILL');
       resolve({ reason: `no address after ${START_MS} ms` });
-    }, START_MS).unref();
+    }, START_MS);
   });
   return { child, outcome, ended, stderr: () => errors };
 }
@@ -308,4 +319,35 @@ export async function addPrincipal(
   const made = await service.admin.post<{ token: string }>(`/v1/principals/${id}/credentials`, {});
   const { token } = expectStatus(201, made);
   return { id, token, client: service.client(token) };
+}
+
+/** The log in a data directory, from its database, running service or not; nothing of it is believed. */
+export function logOf(data: string): LogSource & { all(): StoredEntry[]; close(): void } {
+  const { db, close } = openForReading(data);
+  const reads = auditReads(db);
+  const all = (): StoredEntry[] => reads.entries({ from: 0, limit: -1 });
+  // One snapshot for all that is read, so that a log that grows does not look cut.
+  db.exec('BEGIN');
+  return {
+    size: readHead(db).frontier.size,
+    entries: async function* (from) {
+      const page = 1_000;
+      for (let next = from; ; next += page) {
+        const found = reads.entries({ from: next, limit: page });
+        yield found;
+        if (found.length < page) return;
+      }
+    },
+    checkpoints: async function* () {
+      const notes = reads.checkpointsAfter(-1, -1);
+      for (const { note } of notes) yield note;
+    },
+    all,
+    close,
+  };
+}
+
+/** The members of an entry that tests look at; its bytes are what counts. */
+export function entryOf({ bytes }: StoredEntry): Entry {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as Entry;
 }

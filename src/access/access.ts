@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
@@ -42,7 +43,10 @@ export class AccessService {
     return principal;
   }
 
-  /** Changes roles, or disables or enables. Throws `conflict` rather than leave nobody who can administer. */
+  /**
+   * Changes roles, or disables or enables. Throws `conflict` rather than leave nobody who can administer, or undo what
+   * another request changed meanwhile.
+   */
   async updatePrincipal(
     act: Act<AccessWrites>,
     id: string,
@@ -53,13 +57,23 @@ export class AccessService {
     const state = change.state ?? before.state;
     refuseForbidden(roles);
     const after: Principal = { ...before, roles, state };
-    const detail = { id, name: before.name, roles, state, rolesBefore: before.roles, stateBefore: before.state };
+    const detail = {
+      id,
+      name: before.name,
+      roles,
+      state,
+      rolesBefore: before.roles,
+      stateBefore: before.state,
+    };
     await act.commit({ kind: 'principal.updated', outcome: 'done', detail }, (tx) => {
-      // Read here, inside the commit, so that two of these at once can't both be the last but one.
-      if (isAdmin(before) && !isAdmin(after) && this.list().filter(isAdmin).length === 1) {
-        throw new CountersignError('conflict', 'this is the last enabled admin: make another one first');
+      if (!isDeepStrictEqual(this.principal(id), before)) {
+        throw new CountersignError(
+          'conflict',
+          'another request changed the principal at the same time; try again',
+        );
       }
       tx.updatePrincipal(id, { roles, state });
+      this.#refuseWithoutAdmin();
       return principalToJson(after);
     });
     return after;
@@ -82,7 +96,7 @@ export class AccessService {
     return created;
   }
 
-  /** Throws `not_found`, or `conflict` when it is revoked already. */
+  /** Throws `not_found`, or `conflict` when it is revoked already or is the last one of the last admin. */
   async revokeCredential(act: Act<AccessWrites>, principalId: string, id: string): Promise<Credential> {
     const principal = this.principal(principalId);
     const credential = this.#reads.credential(id)?.credential;
@@ -94,13 +108,29 @@ export class AccessService {
     const detail = { id, principal: principal.name };
     await act.commit({ kind: 'credential.revoked', outcome: 'done', detail }, (tx) => {
       tx.revokeCredential(id, revokedAt);
+      this.#refuseWithoutAdmin();
       return credentialToJson(revoked);
     });
     return revoked;
   }
+
+  /** After a change and inside its commit, so that two at once can't each count on the other's admin. */
+  #refuseWithoutAdmin(): void {
+    const now = new Date();
+    const canAdminister = (principal: Principal): boolean =>
+      isAdmin(principal) &&
+      this.#reads.credentialsOf(principal.id).some((credential) => isUsable(credential, now));
+    if (this.list().some(canAdminister)) return;
+    throw new CountersignError(
+      'conflict',
+      'nobody could administer the service after this: give another enabled principal the role admin and a credential first',
+    );
+  }
 }
 
-export function principalToJson({ id, name, roles, state, createdAt }: Principal): { readonly [name: string]: JsonValue } {
+export function principalToJson({ id, name, roles, state, createdAt }: Principal): {
+  readonly [name: string]: JsonValue;
+} {
   return { id, name, roles, state, createdAt };
 }
 
@@ -114,6 +144,10 @@ export function credentialToJson(credential: Credential): { readonly [name: stri
     cidrs,
     ...(revokedAt !== undefined && { revokedAt }),
   };
+}
+
+function isUsable({ revokedAt, expiresAt }: Credential, now: Date): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || new Date(expiresAt) > now);
 }
 
 function isAdmin({ roles, state }: Principal): boolean {

@@ -17,6 +17,8 @@ export interface NewCredential {
   readonly token: string;
 }
 
+/** The name of the scheme has no case (RFC 9110, 11.1); the token has. */
+const SCHEME = /^bearer +/i;
 const TOKEN = /^cs_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 const SECRET_BYTES = 32;
 /** Compared against when there is no such credential, so that the time taken tells nothing. */
@@ -43,7 +45,7 @@ export function newCredential(
 
 /**
  * The caller behind an `Authorization` header. Throws `unauthenticated`, always with the same message: which part
- * was wrong is for the audit log (`reasonOf`), not for whoever tries.
+ * was wrong is for the audit log (`reason`), not for whoever tries.
  */
 export function authenticate(
   reads: AccessReads,
@@ -51,7 +53,8 @@ export function authenticate(
   address: string,
   now: Date = new Date(),
 ): Caller {
-  const [, id, secret] = TOKEN.exec(header?.startsWith('Bearer ') === true ? header.slice(7) : '') ?? [];
+  const [, id, secret] =
+    (SCHEME.test(header ?? '') ? TOKEN.exec(header?.replace(SCHEME, '') ?? '') : null) ?? [];
   if (id === undefined || secret === undefined) {
     throw new Unauthenticated(header === undefined ? 'no credential' : 'malformed credential', undefined);
   }
@@ -89,7 +92,9 @@ export function cidrProblem(cidr: string): string | undefined {
   const [network = '', bits = '', ...rest] = cidr.split('/');
   const family = isIP(network);
   const most = family === 4 ? 32 : 128;
-  const valid = family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
+  // A zone (fe80::1%eth0) is an address for isIP and none for the lists that it will be compared with.
+  const isNetwork = family !== 0 && !network.includes('%');
+  const valid = isNetwork && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
   return valid ? undefined : 'must be a network such as 10.0.0.0/8 or fd00::/8';
 }
 

@@ -32,7 +32,10 @@ export interface AccessReads {
 export interface AccessWrites {
   /** Throws `conflict` when the name is taken. */
   insertPrincipal(principal: Principal): void;
-  updatePrincipal(id: string, change: { readonly roles?: readonly Role[]; readonly state?: Principal['state'] }): void;
+  updatePrincipal(
+    id: string,
+    change: { readonly roles?: readonly Role[]; readonly state?: Principal['state'] },
+  ): void;
   insertCredential(credential: Credential): void;
   /** Throws `conflict` when it is revoked already. */
   revokeCredential(id: string, time: string): void;

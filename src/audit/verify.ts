@@ -2,17 +2,26 @@ import { CountersignError } from '../errors.ts';
 import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { Frontier } from './merkle.ts';
 import { parseNote, parseVkey, verifyNote } from './note.ts';
-import { checkSignedEntry, type EntryFields, type SignedEntryCheck } from './signed-entry.ts';
 import type { StoredEntry } from './stored-entry.ts';
-import { checkFields, openEntry } from './verify-entry.ts';
-import { attempt, LogFault, type LogProblem, type VerifyReport } from './verify-report.ts';
+import {
+  checkFields,
+  checkSignedEntry,
+  EntryFault,
+  openEntry,
+  type EntryFields,
+  type EntryProblem,
+  type SignedEntryCheck,
+} from './verify-entry.ts';
 
 /** Where a log is read from: its storage, a backup, an export. Nothing it gives is believed. */
 export interface LogSource {
   /** How many entries to expect; for progress only. */
   readonly size: number;
-  /** Entries from this index on, in order. From the same snapshot as the checkpoints, or a live log looks cut. */
-  entries(from: number): AsyncIterable<StoredEntry>;
+  /**
+   * Entries from this index on, in order, in pages of any size: a page waits once for all of its entries. From the
+   * same snapshot as the checkpoints, or a live log looks cut.
+   */
+  entries(from: number): AsyncIterable<readonly StoredEntry[]>;
   /** Checkpoint notes, oldest first; or the latest only, with wider intervals when something is wrong. */
   checkpoints(): AsyncIterable<string>;
 }
@@ -27,6 +36,53 @@ export interface VerifyOptions {
   readonly checkSigned?: (entry: EntryFields) => SignedEntryCheck;
 }
 
+export type LogProblem =
+  | EntryProblem
+  | 'checkpoint_malformed'
+  | 'checkpoint_signature'
+  | 'checkpoint_origin'
+  /** A later checkpoint covers fewer entries. */
+  | 'checkpoint_order'
+  | 'checkpoint_root'
+  /** The trusted checkpoint's root is not the log's at that size. */
+  | 'trusted_root'
+  /** The log ends below a checkpoint. */
+  | 'log_cut'
+  /** The log has entries and no checkpoint, so that nothing vouches for them. */
+  | 'no_checkpoint';
+
+export interface FirstBad {
+  /** The bad entry, or the first of an interval. */
+  readonly index: number;
+  /** Last index of the interval that holds the bad entry, when the tree tells no more than that. */
+  readonly through?: number;
+  readonly problem: LogProblem;
+  /** One sentence. */
+  readonly message: string;
+}
+
+/** Roots are hex. */
+export type VerifyReport =
+  | {
+      readonly ok: true;
+      readonly size: number;
+      readonly root: string;
+      /** The largest verified checkpoint; absent only when the log is empty. */
+      readonly checkpoint?: { readonly size: number; readonly root: string };
+      /** Entries with a signature, each recovered to its key's address. */
+      readonly signatures: number;
+      /** How many of these have a digest that could not be recomputed, because the entry lacks the whole intent. */
+      readonly digestsNotRecomputed: number;
+      /** Entries after the last checkpoint: consistent, but not yet vouched for. */
+      readonly unsignedTail: number;
+    }
+  | {
+      readonly ok: false;
+      /** Entries before the run ended. */
+      readonly size: number;
+      readonly firstBad: FirstBad;
+    };
+
 /**
  * Reads a log once, in order and in flat memory, and checks everything that can be checked without its
  * service: order, encoding, time, leaf hashes, the signed roots, and the signatures in the entries. The
@@ -39,10 +95,19 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
   const tree = new Frontier();
   const heads = headsBySize(source, options.vkey, openTrusted(options));
   try {
-    return await run(source, options, { tree, heads, next: undefined, good: undefined });
+    return await run(source, options, {
+      tree,
+      heads,
+      next: undefined,
+      good: undefined,
+      time: '',
+      signatures: 0,
+      digestsNotRecomputed: 0,
+    });
   } catch (error) {
-    if (error instanceof LogFault) return { ok: false, size: tree.size, firstBad: error.firstBad };
-    throw error;
+    const firstBad = firstBadOf(error);
+    if (firstBad === undefined) throw error;
+    return { ok: false, size: tree.size, firstBad };
   } finally {
     await heads.return(undefined);
   }
@@ -53,7 +118,7 @@ interface Head extends Checkpoint {
   readonly trusted: boolean;
 }
 
-/** How far a run has come among the checkpoints. */
+/** How far a run has come, and what it has seen. */
 interface Walk {
   readonly tree: Frontier;
   readonly heads: AsyncGenerator<Head, undefined>;
@@ -61,6 +126,10 @@ interface Walk {
   next: Head | undefined;
   /** The last one whose root was the tree's. */
   good: Head | undefined;
+  /** Of the last entry. */
+  time: string;
+  signatures: number;
+  digestsNotRecomputed: number;
 }
 
 const PROGRESS_STEP = 1_000;
@@ -68,24 +137,14 @@ const PROGRESS_STEP = 1_000;
 async function run(source: LogSource, options: VerifyOptions, walk: Walk): Promise<VerifyReport> {
   const { checkSigned = checkSignedEntry, onProgress } = options;
   const { tree } = walk;
-  let time = '';
-  let signatures = 0;
-  let digestsNotRecomputed = 0;
   await advance(walk);
   await passHeads(walk);
-  for await (const stored of source.entries(0)) {
-    const index = tree.size;
-    const entry = openEntry(stored, index);
-    time = checkFields(entry, index, time);
-    if (mustBeSigned(entry)) {
-      const check = checkSigned(entry);
-      if (!check.ok) throw new LogFault(index, check.problem, `entry ${index}: ${check.message}`);
-      signatures += 1;
-      if (!check.digestRecomputed) digestsNotRecomputed += 1;
+  for await (const page of source.entries(0)) {
+    for (const stored of page) {
+      checkEntry(stored, walk, checkSigned);
+      if (walk.next?.size === tree.size) await passHeads(walk);
+      if (tree.size % PROGRESS_STEP === 0) onProgress?.(tree.size, source.size);
     }
-    tree.append(Buffer.from(stored.leafHash));
-    if (walk.next?.size === tree.size) await passHeads(walk);
-    if (tree.size % PROGRESS_STEP === 0) onProgress?.(tree.size, source.size);
   }
   onProgress?.(tree.size, source.size);
   checkEnd(walk);
@@ -94,10 +153,27 @@ async function run(source: LogSource, options: VerifyOptions, walk: Walk): Promi
     size: tree.size,
     root: tree.root().toString('hex'),
     ...(walk.good && { checkpoint: { size: walk.good.size, root: walk.good.root.toString('hex') } }),
-    signatures,
-    digestsNotRecomputed,
+    signatures: walk.signatures,
+    digestsNotRecomputed: walk.digestsNotRecomputed,
     unsignedTail: tree.size - (walk.good?.size ?? 0),
   };
+}
+
+function checkEntry(
+  stored: StoredEntry,
+  walk: Walk,
+  checkSigned: (entry: EntryFields) => SignedEntryCheck,
+): void {
+  const index = walk.tree.size;
+  const entry = openEntry(stored, index);
+  walk.time = checkFields(entry, index, walk.time);
+  if (mustBeSigned(entry)) {
+    const check = checkSigned(entry);
+    if (!check.ok) throw new LogFault(index, check.problem, `entry ${index}: ${check.message}`);
+    walk.signatures += 1;
+    if (!check.digestRecomputed) walk.digestsNotRecomputed += 1;
+  }
+  walk.tree.append(Buffer.from(stored.leafHash));
 }
 
 async function advance(walk: Walk): Promise<void> {
@@ -200,4 +276,30 @@ function cut(head: Head, size: number): LogFault {
 
 function mustBeSigned(entry: EntryFields): boolean {
   return entry['signature'] !== undefined || (entry['kind'] === 'sign' && entry['outcome'] === 'done');
+}
+
+/** What no single entry shows. Ends a verification; becomes the report, never leaves `verifyLog`. */
+class LogFault extends Error {
+  readonly firstBad: FirstBad;
+
+  constructor(index: number, problem: LogProblem, message: string, through?: number) {
+    super(message);
+    this.firstBad = { index, problem, message, ...(through !== undefined && { through }) };
+  }
+}
+
+function firstBadOf(error: unknown): FirstBad | undefined {
+  if (error instanceof LogFault) return error.firstBad;
+  if (!(error instanceof EntryFault)) return undefined;
+  const { index, problem, message } = error;
+  return { index, problem, message };
+}
+
+/** The error of a function in place of its result, for parsers that throw at what we report. */
+export function attempt<T>(parse: () => T): T | Error {
+  try {
+    return parse();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }

@@ -1,27 +1,28 @@
-import { Command } from 'commander';
-import { start } from './start.ts';
-import type { Terminal } from './terminal.ts';
+import process, { env } from 'node:process';
+import { CommanderError } from 'commander';
+import { describeFailure, exitCodeOf } from './failure.ts';
+import { createProgram } from './program.ts';
+import { processTerminal } from './terminal.ts';
 
-const terminal: Terminal = {
-  out: (text) => void process.stdout.write(`${text}\n`),
-  err: (text) => void process.stderr.write(`${text}\n`),
-  interactive: process.stderr.isTTY,
-};
+const terminal = processTerminal(process);
 
-const program = new Command('countersign');
-program
-  .command('start')
-  .option('--config <file>')
-  .option('--data <directory>')
-  .option('--listen <host:port>')
-  .option('--seal <type>')
-  .option('--no-demo')
-  .option('--log-level <level>')
-  .action(async (flags) => start(flags, process.env, terminal));
+// Whoever reads the output may stop reading, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
-  await program.parseAsync();
+  await createProgram({
+    terminal,
+    environment: env,
+    setExitCode: (code) => void (process.exitCode = code),
+  }).parseAsync();
 } catch (error) {
-  terminal.err(`countersign: ${error instanceof Error ? error.message : 'unknown error'}`);
-  process.exitCode = 1;
+  // Commander has said what it is.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else {
+    terminal.err(describeFailure(error));
+    process.exitCode = exitCodeOf(error);
+  }
 }

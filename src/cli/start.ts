@@ -17,7 +17,10 @@ export async function start(flags: Flags, environment: NodeJS.ProcessEnv, termin
   const service = await startService(config, log).catch((error: unknown) => {
     if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
       const { host, port } = config.listen;
-      throw new CountersignError('conflict', `${host}:${port} is in use: stop what listens there, or use another --listen`);
+      throw new CountersignError(
+        'conflict',
+        `${host}:${port} is in use: stop what listens there, or use another --listen`,
+      );
     }
     throw error;
   });
@@ -35,9 +38,14 @@ function greeting({ url, firstStart, notReady }: RunningService, config: Config)
 
   const directory = relative(config.data);
   const admin = relative(firstStart.adminTokenFile);
-  lines.push('', `First start. New in ${directory}: the database, policy.yaml, and admin.token (keep it safe).`);
+  lines.push(
+    '',
+    `First start. New in ${directory}: the database, policy.yaml, and admin.token (keep it safe).`,
+  );
   if (config.seal === 'file') {
-    lines.push('seal.key opens the seal and lies beside the data: good for trying, not for money (--seal passphrase).');
+    lines.push(
+      'seal.key opens the seal and lies beside the data: good for trying, not for money (--seal passphrase).',
+    );
   }
   const options = url === 'http://127.0.0.1:8700' ? '' : ` --url ${url}`;
   if (firstStart.demo !== undefined) {

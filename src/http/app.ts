@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import express, { type Express, type Request, type Response } from 'express';
 import { authenticate, Unauthenticated, type Caller } from '../access/credentials.ts';
-import type { Answer } from '../audit/act.ts';
 import type { EntryActor } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
-import { STATUS_OF, toProblem } from './problems.ts';
+import { STATUS_OF, toProblem, type Problem } from './problems.ts';
 import type { Reply, Route } from './route.ts';
 import type { Service } from './service.ts';
 
@@ -33,6 +32,7 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.enable('strict routing').enable('case sensitive routing');
   const inFlight = new Map<string, Promise<unknown>>();
+  const secretKey = randomBytes(32);
 
   app.use((req, res, next) => {
     const given = req.get('x-request-id');
@@ -62,10 +62,18 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
     });
   }
 
-  app.use((req, _res, next) => {
+  app.use((req, res, next) => {
     const allowed = routes.filter(({ path }) => pathPattern(path).test(req.path)).map(({ method }) => method);
-    if (allowed.length === 0) next(new CountersignError('not_found', `there is nothing at ${req.path}`));
-    else next(new CountersignError('method_not_allowed', `${req.path} takes ${allowed.join(' and ')}`));
+    if (allowed.length === 0) {
+      next(new CountersignError('not_found', `there is nothing at ${req.path}`));
+      return;
+    }
+    // RFC 9110, 15.5.6.
+    res.set(
+      'Allow',
+      allowed.flatMap((method) => (method === 'GET' ? [method, 'HEAD'] : [method])).join(', '),
+    );
+    next(new CountersignError('method_not_allowed', `${req.path} takes ${allowed.join(' and ')}`));
   });
   // Express knows an error handler by its four parameters.
   app.use((error: unknown, _req: Request, res: Response, _next: unknown) => sendProblem(res, error));
@@ -84,7 +92,7 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
     const key = idempotencyKey(route, req, caller, raw);
     const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
     const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
-    const context = { requestId, caller, act, idempotencyKey: key };
+    const context = { requestId, caller, act, problemOf: (error: unknown) => problemOf(error, requestId) };
     return await once(key, res, route, () => route.run({ params, query, body }, context));
   }
 
@@ -145,10 +153,27 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
     }
   }
 
-  function sendProblem(res: Response, error: unknown): void {
-    const requestId = (res.locals['requestId'] as string | undefined) ?? randomUUID();
+  function idempotencyKey(
+    route: Route,
+    req: Request,
+    caller: Caller,
+    body: Buffer,
+  ): IdempotencyKey | undefined {
+    if (route.method !== 'POST') return undefined;
+    const request = { method: req.method, path: req.path, body };
+    const key = route.secretBody === true ? secretKey : undefined;
+    return readIdempotencyKey(req.get('idempotency-key'), caller.principal.id, request, key);
+  }
+
+  function problemOf(error: unknown, requestId: string): Problem {
     const problem = toProblem(fromExpress(error), requestId);
-    if (problem.status >= 500) log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
+    if (problem.status >= 500)
+      log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
+    return problem;
+  }
+
+  function sendProblem(res: Response, error: unknown): void {
+    const problem = problemOf(error, (res.locals['requestId'] as string | undefined) ?? randomUUID());
     if (res.headersSent) {
       res.destroy();
       return;
@@ -167,27 +192,17 @@ function actorOf({ principal, credentialId, address }: Caller): EntryActor {
 function send(res: Response, { status, body, mediaType }: Reply): void {
   res.status(status);
   if (typeof body === 'string') res.type(mediaType ?? 'text/plain').send(body);
-  else res.type('application/json').send(stringify(body));
-}
-
-function stringify(body: Answer): string {
-  return JSON.stringify(body);
-}
-
-function idempotencyKey(route: Route, req: Request, caller: Caller, body: Buffer): IdempotencyKey | undefined {
-  if (route.method !== 'POST') return undefined;
-  const request = { method: req.method, path: req.path, body };
-  return readIdempotencyKey(req.get('idempotency-key'), caller.principal.id, request);
+  else res.type('application/json').send(JSON.stringify(body));
 }
 
 async function receive(req: Request, res: Response): Promise<Buffer> {
-  if (!/^application\/json(?:\s*;\s*charset=utf-8)?$/i.test(req.get('content-type') ?? '')) {
+  if (!/^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i.test(req.get('content-type') ?? '')) {
     throw new CountersignError('invalid_request', 'the body must be JSON: Content-Type: application/json');
   }
   await new Promise<void>((resolve, reject) => {
     readBody(req, res, (error?: unknown) => {
       if (error === undefined) resolve();
-      else reject(error as Error);
+      else reject(error);
     });
   });
   return Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
@@ -207,9 +222,13 @@ function fromExpress(error: unknown): unknown {
   return error;
 }
 
-/** For our own log only. Stack and message of an unexpected error say where to look; they hold no request data. */
+/** For our own log. Of an error that is not ours, where it arose and not its message, which may quote what it failed on. */
 function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : 'not an error object';
+  if (error instanceof CountersignError) return error.message;
+  if (!(error instanceof Error)) return 'a value that is not an error was thrown';
+  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
+  const { code } = error as { code?: unknown };
+  return [typeof code === 'string' ? `${error.name} ${code}` : error.name, ...frames].join('\n');
 }
 
 function peerAddress(req: Request): string {
@@ -221,4 +240,3 @@ function peerAddress(req: Request): string {
 function pathPattern(path: string): RegExp {
   return new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
 }
-

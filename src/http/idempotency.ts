@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { Act, ActDraft, Answer } from '../audit/act.ts';
 import type { EntryActor } from '../audit/entry.ts';
 import type { Receipt, Recorder } from '../audit/log.ts';
@@ -36,14 +36,20 @@ export interface IdempotencyKey {
   readonly fingerprint: string;
 }
 
+/**
+ * @param secretKey for a body that holds a secret: keys the fingerprint, so that whoever gets the database can't try
+ * passwords against it. It lives as long as the process; after a restart a repeat is refused, never done again.
+ */
 export function readIdempotencyKey(
   header: string | undefined,
   principalId: string,
   request: { readonly method: string; readonly path: string; readonly body: Uint8Array },
+  secretKey?: Uint8Array,
 ): IdempotencyKey | undefined {
   if (header === undefined) return undefined;
   if (!NAME.test(header)) throw invalidField('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
-  const hash = createHash('sha256').update(`${request.method} ${request.path}\n`).update(request.body);
+  const hash = secretKey === undefined ? createHash('sha256') : createHmac('sha256', secretKey);
+  hash.update(`${request.method} ${request.path}\n`).update(request.body);
   return { principalId, name: header, fingerprint: hash.digest('hex') };
 }
 
@@ -54,7 +60,10 @@ export function findKeptAnswer(reads: IdempotencyReads, key: IdempotencyKey): An
   const kept = reads.keptAnswer(key.principalId, key.name);
   if (kept === undefined) return undefined;
   if (kept.fingerprint !== key.fingerprint) {
-    throw new CountersignError('conflict', 'this Idempotency-Key was used for another request');
+    throw new CountersignError(
+      'conflict',
+      'this Idempotency-Key was used already, and not for a request that is known to be the same',
+    );
   }
   if (kept.answer === null) {
     throw new CountersignError(

@@ -43,7 +43,9 @@ function operation(route: Route): JsonObject {
   return {
     tags: [route.tag],
     summary: route.summary,
-    description: [route.description, accessText(route.access)].filter((text) => text !== undefined).join('\n\n'),
+    description: [route.description, accessText(route.access)]
+      .filter((text) => text !== undefined)
+      .join('\n\n'),
     ...(route.access !== 'public' && { security: [{ token: [] }] }),
     ...(typeof route.access !== 'string' && { 'x-roles': route.access }),
     parameters: [
@@ -52,11 +54,19 @@ function operation(route: Route): JsonObject {
       ...(route.method === 'POST' ? [IDEMPOTENCY_KEY] : []),
     ],
     ...(route.body !== undefined && {
-      requestBody: { required: true, content: { 'application/json': { schema: toJsonSchema(route.body, 'input') } } },
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: toJsonSchema(route.body, 'input') } },
+      },
     }),
     responses: {
       [String(answer.status)]: { description: answer.description, content: contentOf(route) },
-      ...(route.path === '/readyz' && { '503': { description: 'It cannot.', content: contentOf(route) } }),
+      ...Object.fromEntries(
+        Object.entries(route.alsoAnswers ?? {}).map(([status, description]) => [
+          status,
+          { description, content: contentOf(route) },
+        ]),
+      ),
       default: problem,
     },
   };
@@ -76,7 +86,8 @@ export function accessText(access: Access): string {
 }
 
 function contentOf({ answer }: Route): JsonObject {
-  if (answer.schema === undefined) return { [answer.mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
+  if (answer.schema === undefined)
+    return { [answer.mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
   return { 'application/json': { schema: toJsonSchema(answer.schema, 'output') } };
 }
 
@@ -86,16 +97,17 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'):
     properties?: { [name: string]: JsonObject };
     required?: string[];
   };
-  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
-    name,
-    in: place,
-    required: place === 'path' || required.includes(name),
-    ...(description !== undefined && { description }),
-    schema: rest,
-  }));
+  return Object.entries(properties).map(([name, { description, ...schema }]) => {
+    const parameter = { name, in: place, required: place === 'path' || required.includes(name), schema };
+    return description === undefined ? parameter : { ...parameter, description };
+  });
 }
 
-function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' });
+export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    target: 'draft-2020-12',
+    unrepresentable: 'any',
+  });
   return rest as JsonObject;
 }

@@ -58,11 +58,14 @@ export interface Problem {
   readonly requestId: string;
 }
 
+/** Enough to mend a request by; a body may hold thousands of unknown fields. */
+const MAX_FIELD_ERRORS = 100;
+
 /** What the caller is told. Of an error that is not ours, nothing but that there was one. */
 export function toProblem(error: unknown, requestId: string): Problem {
   const known = error instanceof CountersignError && error.code !== 'internal' ? error : undefined;
   const code = known?.code ?? 'internal';
-  const errors: readonly FieldError[] = known?.errors ?? [];
+  const errors: readonly FieldError[] = known?.errors.slice(0, MAX_FIELD_ERRORS) ?? [];
   return {
     type: `urn:countersign:problem:${code}`,
     title: TITLE_OF[code],

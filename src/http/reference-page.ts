@@ -30,9 +30,17 @@ interface OpenApi {
 }
 
 interface Operation {
-  readonly parameters: readonly { name: string; in: string; required: boolean; description?: string; schema: Schema }[];
+  readonly parameters: readonly {
+    name: string;
+    in: string;
+    required: boolean;
+    description?: string;
+    schema: Schema;
+  }[];
   readonly requestBody?: { readonly content: { readonly [type: string]: { readonly schema: Schema } } };
-  readonly responses: { readonly [status: string]: { description: string; content: { [type: string]: { schema: Schema } } } };
+  readonly responses: {
+    readonly [status: string]: { description: string; content: { [type: string]: { schema: Schema } } };
+  };
 }
 
 type Schema = { readonly [name: string]: JsonValue };
@@ -83,7 +91,11 @@ function anchor({ method, path }: Route): string {
 }
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }
 
 const STYLE = `

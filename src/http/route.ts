@@ -3,7 +3,8 @@ import type { Caller } from '../access/credentials.ts';
 import type { Role } from '../access/roles.ts';
 import type { Answer } from '../audit/act.ts';
 import { parseWith } from '../schema.ts';
-import type { IdempotencyKey, RequestAct } from './idempotency.ts';
+import type { RequestAct } from './idempotency.ts';
+import type { Problem } from './problems.ts';
 import type { ServiceTx } from './service.ts';
 
 /** `public`: no credential. `authenticated`: any credential. Else one of these roles. */
@@ -37,8 +38,12 @@ export interface RouteSpec {
     readonly schema?: z.ZodType;
     readonly mediaType?: string;
   };
+  /** Further statuses of a good answer, with what each means; their schema is the same. */
+  readonly alsoAnswers?: { readonly [status: number]: string };
   /** The answer carries a secret: it is never kept for a repeat. */
   readonly secretAnswer?: boolean;
+  /** The body carries a secret: no hash of it is kept that could be used to guess it. */
+  readonly secretBody?: boolean;
 }
 
 export interface RouteInput {
@@ -51,7 +56,8 @@ export interface RouteContext {
   readonly requestId: string;
   readonly caller: Caller;
   readonly act: RequestAct<ServiceTx>;
-  readonly idempotencyKey: IdempotencyKey | undefined;
+  /** What is said of an error inside a good answer. An error of ours is in the service's log then, too. */
+  readonly problemOf: (error: unknown) => Problem;
 }
 
 export interface Route extends RouteSpec {

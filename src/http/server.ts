@@ -1,5 +1,6 @@
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { Server as TcpServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RunningServer {
   /** `http://host:port`, with the port that was really taken. */
@@ -8,11 +9,19 @@ export interface RunningServer {
   close(graceMs: number): Promise<void>;
 }
 
+/** Requests that have arrived when the server closes, and were not read yet, are read within this time. */
+const SETTLE_MS = 50;
+
 /**
  * Starts to listen. The times and counts are bounds on what a peer may hold open, not targets: the slowest good
  * request is one that derives a key from a password.
  */
-export function startServer(app: RequestListener, { host, port }: { host: string; port: number }): Promise<RunningServer> {
+export function startServer(
+  app: RequestListener,
+  { host, port }: { host: string; port: number },
+): Promise<RunningServer> {
+  const underWay = new Set<ServerResponse>();
+  let closing = false;
   const server = createServer(
     {
       headersTimeout: 10_000,
@@ -23,25 +32,36 @@ export function startServer(app: RequestListener, { host, port }: { host: string
       insecureHTTPParser: false,
       requireHostHeader: true,
     },
-    app,
+    (req, res) => {
+      underWay.add(res);
+      res.once('close', () => underWay.delete(res));
+      if (closing) res.setHeader('Connection', 'close');
+      app(req, res);
+    },
   );
   server.maxConnections = 10_000;
-  server.maxHeadersCount = 100;
+  // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
+  server.maxHeadersCount = 0;
+
+  async function close(graceMs: number): Promise<void> {
+    closing = true;
+    for (const res of underWay) if (!res.headersSent) res.setHeader('Connection', 'close');
+    // Not the close of an HTTP server: that cuts off every connection whose request it has not read yet.
+    const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
+    const deadline = Date.now() + graceMs;
+    do await sleep(SETTLE_MS);
+    while (underWay.size > 0 && Date.now() < deadline);
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
 
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
       server.off('error', reject);
       const { port: taken } = server.address() as AddressInfo;
-      resolve({
-        url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`,
-        close: async (graceMs) => {
-          const closed = new Promise<void>((done) => server.close(() => done()));
-          const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-          await closed;
-          clearTimeout(timer);
-        },
-      });
+      resolve({ url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, close });
     });
   });
 }

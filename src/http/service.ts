@@ -4,7 +4,7 @@ import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Recorder } from '../audit/log.ts';
 import type { AuditReads } from '../audit/stored-entry.ts';
 import type { KeyWrites } from '../keystore/keys.ts';
-import type { PolicyInForce } from '../policy/policies.ts';
+import type { PolicyInForce } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
 import type { NonceWrites } from '../signer/nonces.ts';
 import type { SigningPipeline } from '../signer/pipeline.ts';

@@ -16,7 +16,10 @@ export const tagsSchema = z
   .max(32)
   .refine((tags) => new Set(tags).size === tags.length, 'must not repeat a tag');
 
-export const versionSchema = z.int().min(1).meta({ description: 'A version of the key; the primary when absent.' });
+export const versionSchema = z
+  .int()
+  .min(1)
+  .meta({ description: 'A version of the key; the primary when absent.' });
 
 export const reasonSchema = z.string().min(1).max(500).meta({ description: 'Why; kept in the audit log.' });
 
@@ -33,10 +36,23 @@ export const cidrSchema = z.string().superRefine((cidr, context) => {
 const hex = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`));
 const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
 
-export const limitSchema = z.coerce.number().int().min(1).max(1_000).default(100).meta({ description: 'Page size.' });
+/** A whole number in a path or a query. Digits only: `0x1`, `1e0` and `01` would be other spellings of `1`. */
+export function numberText(minimum: number, maximum = Number.MAX_SAFE_INTEGER) {
+  return z
+    .string()
+    .refine((text) => /^(?:0|[1-9][0-9]{0,15})$/.test(text), 'must be a whole number in decimal digits')
+    .refine(
+      (text) => Number(text) >= minimum && Number(text) <= maximum,
+      `must be from ${minimum} to ${maximum}`,
+    )
+    .meta({ type: 'integer', minimum, maximum })
+    .transform(Number);
+}
+
+export const limitSchema = numberText(1, 1_000).default(100).meta({ description: 'Page size.' });
 
 /** `{items, nextCursor}`; `nextCursor` is null on the last page. */
-export function pageOf<T extends z.ZodType>(item: T): z.ZodObject {
+export function pageOf(item: z.ZodType): z.ZodObject {
   return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
@@ -68,9 +84,16 @@ export const signAnswerShape = z.strictObject({
   r: hex(32),
   s: hex(32),
   yParity: z.int().min(0).max(1),
-  rawTransaction: z.string().optional().meta({ description: 'For transactions: what eth_sendRawTransaction takes.' }),
+  rawTransaction: z
+    .string()
+    .optional()
+    .meta({ description: 'For transactions: what eth_sendRawTransaction takes.' }),
   transactionHash: hex(32).optional(),
-  decision: z.strictObject({ effect: z.literal('allow'), rule: z.string().optional(), policyRevision: z.int() }),
+  decision: z.strictObject({
+    effect: z.literal('allow'),
+    rule: z.string().optional(),
+    policyRevision: z.int(),
+  }),
   receipt: z.strictObject({
     index: z.int().meta({ description: 'Position of the audit entry.' }),
     leafHash: z.string().meta({ description: 'RFC 6962 leaf hash of the audit entry, hex.' }),

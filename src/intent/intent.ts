@@ -4,6 +4,10 @@ import type { Hex } from '../bytes.ts';
 export const OPERATIONS = ['transaction', 'message', 'typed-data', 'authorization', 'digest'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
+/** What a digest is said to be. */
+export const PURPOSE = /^[!-~](?:[ -~]{0,198}[!-~])?$/;
+export const PURPOSE_FORM = '1 to 200 printable ASCII characters, without spaces at the ends';
+
 export interface AccessListEntry {
   readonly address: Hex;
   readonly storageKeys: readonly Hex[];
@@ -76,9 +80,11 @@ export interface TypedDataField {
   readonly type: string;
 }
 
-/** JSON as it came in, checked against `types` field by field (EIP-712). */
-export type TypedValue =
-  string | number | boolean | readonly TypedValue[] | { readonly [name: string]: TypedValue };
+/**
+ * A value in the canonical form of its type (EIP-712): integers are decimal strings, `bytes`, `bytesN` and addresses
+ * lower-case hex, a struct's members stand in the order of their type.
+ */
+export type TypedValue = string | boolean | readonly TypedValue[] | { readonly [name: string]: TypedValue };
 
 export interface TypedData {
   readonly domain: { readonly [name: string]: TypedValue };

@@ -3,7 +3,7 @@ import { asBuffer, bigintToBytes, fromHex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import type { AccessListEntry, Intent, Operation, SignedAuthorization, Transaction } from './intent.ts';
 import { rlpLength, writeRlp, type RlpItem } from './rlp.ts';
-import { domainSeparator, hashMessage } from './typed-data-hash.ts';
+import { domainSeparator, hashMessage } from './typed-data.ts';
 
 /** EIP-7702: what separates an authorization from every transaction type. */
 const AUTHORIZATION_MAGIC = 0x05;

@@ -2,20 +2,20 @@ import { z } from 'zod';
 import { toHex, type Hex } from '../bytes.ts';
 import { invalidField } from '../errors.ts';
 import { parseWith } from '../schema.ts';
-import { addressSchema } from './address.ts';
-import { field, readObject, readText } from './field.ts';
-import type { Intent, Operation } from './intent.ts';
 import {
+  addressSchema,
   authorizationChainIdSchema,
   bytes32Schema,
   dataSchema,
+  field,
   MAX_DATA_BYTES,
   nonceSchema,
-  transactionSchema,
-} from './transaction.ts';
+  readObject,
+  readText,
+} from './fields.ts';
+import { PURPOSE, PURPOSE_FORM, type Intent, type Operation } from './intent.ts';
+import { transactionSchema } from './transaction.ts';
 import { readTypedData } from './typed-data.ts';
-
-const PURPOSE = /^[!-~](?:[ -~]{0,198}[!-~])?$/;
 
 const transactionBody = z.strictObject({ transaction: transactionSchema });
 
@@ -79,7 +79,7 @@ const digestBody = z.strictObject({
   digest: bytes32Schema('The 32 bytes to sign, as they are.'),
   purpose: z
     .string()
-    .regex(PURPOSE, 'must be 1 to 200 printable ASCII characters, without spaces at the ends')
+    .regex(PURPOSE, `must be ${PURPOSE_FORM}`)
     .meta({
       description: 'What the digest is; policies and the audit log name it.',
       examples: ['rollup-batch'],

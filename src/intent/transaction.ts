@@ -1,22 +1,27 @@
 import { z } from 'zod';
 import type { Hex } from '../bytes.ts';
 import { CountersignError, invalidField, type FieldError } from '../errors.ts';
-import { ADDRESS_SCHEMA, addressSchema, readRecipient } from './address.ts';
-import { field, issuing } from './field.ts';
-import { BYTES_PATTERN, readBytes, readFixedBytes } from './hex.ts';
-import type { Transaction } from './intent.ts';
 import {
-  QUANTITY_PATTERN,
-  readAuthorizationChainId,
-  readChainId,
+  ADDRESS_SCHEMA,
+  addressSchema,
+  authorizationChainIdSchema,
+  bytes32Schema,
+  chainIdSchema,
+  COUNT_SCHEMA,
+  dataSchema,
+  field,
+  issuing,
+  nonceSchema,
+  QUANTITY_SCHEMA,
   readCount,
+  readFixedBytes,
   readGasLimit,
-  readNonce,
   readQuantity,
-} from './quantity.ts';
+  readRecipient,
+  weiSchema,
+} from './fields.ts';
+import type { Transaction } from './intent.ts';
 
-/** What geth's and other clients' pools take as a whole transaction (txMaxSize, 4 × 32 KiB). */
-export const MAX_DATA_BYTES = 131_072;
 /** Addresses and storage keys together: as many 32-byte words as such a transaction can hold. */
 const MAX_ACCESS_LIST_ITEMS = 4_096;
 /** Well above Ethereum's limit per transaction (EIP-7594: 6). */
@@ -26,44 +31,6 @@ const MAX_AUTHORIZATIONS = 256;
 
 /** The order of secp256k1's group (SEC 2, section 2.4.1). */
 const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
-
-const QUANTITY = { type: 'string', pattern: QUANTITY_PATTERN };
-const COUNT = {
-  anyOf: [
-    { type: 'string', pattern: QUANTITY_PATTERN },
-    { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-  ],
-};
-
-const chainIdSchema = field(readChainId, {
-  ...COUNT,
-  description: 'EIP-155 chain id, at least 1.',
-  examples: [1],
-});
-export const nonceSchema = field(readNonce, { ...COUNT, description: 'Account nonce.', examples: [0] });
-export const dataSchema = (description: string) =>
-  field((value, path) => readBytes(value, path, MAX_DATA_BYTES), {
-    type: 'string',
-    pattern: BYTES_PATTERN,
-    maxLength: 2 + 2 * MAX_DATA_BYTES,
-    description: `${description} Hex with 0x, at most 128 KiB.`,
-    examples: ['0x'],
-  });
-export const bytes32Schema = (description: string) =>
-  field((value, path) => readFixedBytes(value, path, 32), {
-    type: 'string',
-    pattern: '^0x[0-9a-fA-F]{64}$',
-    description,
-    examples: [`0x${'00'.repeat(31)}01`],
-  });
-export const authorizationChainIdSchema = field(readAuthorizationChainId, {
-  ...COUNT,
-  description: 'Chain id, at least 1; 0 (every chain) is refused.',
-  examples: [1],
-});
-
-const wei = (description: string) =>
-  field(readQuantity, { ...QUANTITY, description: `${description} As a string.`, examples: ['1000000000'] });
 
 const accessListSchema = z
   .array(
@@ -81,12 +48,15 @@ const authorizationListSchema = z
       address: addressSchema('The contract that is delegated to.'),
       nonce: nonceSchema,
       yParity: field(readParity, {
-        ...COUNT,
+        ...COUNT_SCHEMA,
         description: 'The signature’s y parity, 0 or 1.',
         examples: [0],
       }),
-      r: field(readR, { ...QUANTITY, description: 'The signature’s r.' }),
-      s: field(readLowS, { ...QUANTITY, description: 'The signature’s s, in the lower half (EIP-7702).' }),
+      r: field(readR, { ...QUANTITY_SCHEMA, description: 'The signature’s r.' }),
+      s: field(readLowS, {
+        ...QUANTITY_SCHEMA,
+        description: 'The signature’s s, in the lower half (EIP-7702).',
+      }),
     }),
   )
   .min(1, 'must not be empty')
@@ -106,14 +76,14 @@ const transactionFields = z.strictObject({
     type: ['string', 'null'],
     description: 'Recipient; absent or null creates a contract.',
   }).optional(),
-  value: wei('Wei to transfer; 0 when absent.').optional(),
+  value: weiSchema('Wei to transfer; 0 when absent.').optional(),
   data: dataSchema('Calldata, or the init code of a new contract.').optional(),
-  gasLimit: field(readGasLimit, { ...COUNT, description: 'Gas limit.', examples: [21000] }),
-  gasPrice: wei('Wei per gas. Types 0 and 1.').optional(),
-  maxFeePerGas: wei('Wei per gas at most. Types 2, 3 and 4.').optional(),
-  maxPriorityFeePerGas: wei('Tip in wei per gas at most. Types 2, 3 and 4.').optional(),
+  gasLimit: field(readGasLimit, { ...COUNT_SCHEMA, description: 'Gas limit.', examples: [21000] }),
+  gasPrice: weiSchema('Wei per gas. Types 0 and 1.').optional(),
+  maxFeePerGas: weiSchema('Wei per gas at most. Types 2, 3 and 4.').optional(),
+  maxPriorityFeePerGas: weiSchema('Tip in wei per gas at most. Types 2, 3 and 4.').optional(),
   accessList: accessListSchema.optional(),
-  maxFeePerBlobGas: wei('Wei per blob gas at most. Type 3.').optional(),
+  maxFeePerBlobGas: weiSchema('Wei per blob gas at most. Type 3.').optional(),
   blobVersionedHashes: z
     .array(
       field(readVersionedHash, {
@@ -267,4 +237,16 @@ function readLowS(value: unknown, path: string): bigint {
     throw invalidField(path, 'must be from 1 to half the curve order (EIP-7702)');
   }
   return s;
+}
+
+/** EIP-4844: GAS_PER_BLOB. */
+const GAS_PER_BLOB = 131_072n;
+
+/** The most wei the transaction can cost in fees: gas at its highest price, and blob gas. Never wraps. */
+export function maxTotalFee(transaction: Transaction): bigint {
+  if (transaction.type === 0 || transaction.type === 1) return transaction.gasLimit * transaction.gasPrice;
+  const gas = transaction.gasLimit * transaction.maxFeePerGas;
+  if (transaction.type !== 3) return gas;
+  const blobs = BigInt(transaction.blobVersionedHashes.length);
+  return gas + GAS_PER_BLOB * blobs * transaction.maxFeePerBlobGas;
 }

@@ -1,5 +1,5 @@
 import { invalidField } from '../errors.ts';
-import { at, readObject } from './field.ts';
+import { at, readObject, type JsonObject } from './fields.ts';
 import type { TypedDataField } from './intent.ts';
 
 /** Types that hold one value, of 32 bytes or hashed to 32 bytes. */
@@ -46,6 +46,11 @@ export const DOMAIN_FIELDS: readonly StructField[] = [
   { name: 'salt', type: 'bytes32', valueType: { kind: 'fixed-bytes', length: 32 } },
 ];
 
+/** The domain's fields in the standard's order: those that are present, as EIP-712 has it. */
+export function domainFields(domain: JsonObject): StructField[] {
+  return DOMAIN_FIELDS.filter(({ name }) => Object.hasOwn(domain, name));
+}
+
 /**
  * Reads `types` and checks them as a whole: names and types are well-formed, every struct that is named is
  * there, none contains itself (its size would be without bound, and implementations disagree on its hash),
@@ -79,6 +84,16 @@ export function containedTypes(structs: StructTypes, name: string): ReadonlySet<
     for (const struct of directlyContained(structs, next)) contained.add(struct);
   }
   return contained;
+}
+
+/** EIP-712 `encodeType`: the type, then those it contains by name. */
+export function encodeType(structs: StructTypes, name: string): string {
+  const contained = [...containedTypes(structs, name)].sort();
+  return [name, ...contained].map((type) => describe(type, structs.get(type) ?? [])).join('');
+}
+
+function describe(name: string, fields: readonly StructField[]): string {
+  return `${name}(${fields.map((field) => `${field.type} ${field.name}`).join(',')})`;
 }
 
 function directlyContained(structs: StructTypes, name: string): string[] {

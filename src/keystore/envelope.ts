@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes, type Decipheriv } from 'node:crypto';
 import { wipe } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
-import type { SealedIdentity } from './identity.ts';
 
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
@@ -14,6 +13,18 @@ const HEADER_LENGTH = 5;
 
 const KEY_ID = /^[\x21-\x7e]{1,128}$/;
 const ADDRESS = { secp256k1: /^0x[0-9a-f]{40}$/, ed25519: /^0x[0-9a-f]{64}$/ } as const;
+
+/**
+ * What a sealed blob is bound to. All of it is authenticated when the blob is opened, so that one key's
+ * ciphertext put in another's place does not open.
+ */
+export interface SealedIdentity {
+  readonly keyId: string;
+  readonly version: number;
+  readonly curve: 'secp256k1' | 'ed25519';
+  /** secp256k1: the Ethereum address, 20 bytes. ed25519: the public key, 32 bytes. Lower-case hex with `0x`. */
+  readonly address: string;
+}
 
 /**
  * Seals `secret` under the key-encrypting key of `term`, bound to `identity`.

@@ -1,19 +1,16 @@
 import type { Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
-import { readAddress } from '../intent/address.ts';
+import { readAddress } from '../intent/fields.ts';
+import { PURPOSE, PURPOSE_FORM } from '../intent/intent.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Parsed } from './amount.ts';
 import type { AddressTest, NumberTest, PurposeTest } from './model.ts';
-import type { Path, Problems } from './problems.ts';
-import { isList, readList, readMapping, readText } from './read.ts';
+import { isList, readList, readMapping, readText, type Path, type Problems } from './read.ts';
 
 /** Comparisons that the grammar has and this version does not evaluate. */
 const LATER = ['within', 'len', 'isSigner', 'every', 'some'];
 
 const ORDERED = ['eq', 'lt', 'lte', 'gt', 'gte'] as const;
-
-const PURPOSE = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
-const PURPOSE_HINT = 'a purpose is 1 to 128 printable ASCII characters, without space at either end';
 
 export type Lists = ReadonlyMap<string, ReadonlySet<Hex>>;
 
@@ -111,7 +108,7 @@ export function readPurposeTest(value: JsonValue | undefined, path: Path, proble
   });
   if (members?.size === 0) problems.add(path, 'compares with nothing; write { eq: "purpose" }');
   const readOne = (item: JsonValue, itemPath: Path): string | undefined =>
-    readText(item, itemPath, problems, PURPOSE, PURPOSE_HINT);
+    readText(item, itemPath, problems, PURPOSE, `a purpose is ${PURPOSE_FORM}`);
   const eq = members?.get('eq');
   const included = members?.get('in');
   const prefix = members?.get('prefix');

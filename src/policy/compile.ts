@@ -1,5 +1,12 @@
-import type { AddressTest, Condition, NumberField, NumberTest, Predicate, PurposeTest } from './model.ts';
-import type { Subject } from './subject.ts';
+import type {
+  AddressTest,
+  Condition,
+  NumberField,
+  NumberTest,
+  Predicate,
+  PurposeTest,
+  Subject,
+} from './model.ts';
 
 /** A condition as closures over values that were parsed once. */
 export interface Check {

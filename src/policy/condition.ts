@@ -9,8 +9,7 @@ import {
   type Lists,
 } from './comparison.ts';
 import { AMOUNT_FIELDS, INTEGER_FIELDS, type Condition, type NumberField } from './model.ts';
-import type { Path, Problems } from './problems.ts';
-import { isList, readMapping } from './read.ts';
+import { isList, readMapping, type Path, type Problems } from './read.ts';
 
 const CONDITIONS = {
   known: [

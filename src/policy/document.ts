@@ -5,8 +5,17 @@ import { findFaults } from './check.ts';
 import { readOneAddress, type Lists } from './comparison.ts';
 import { readCondition } from './condition.ts';
 import type { KeySelector, PrincipalSelector, Rule } from './model.ts';
-import type { Path, Problems } from './problems.ts';
-import { NAME, NAME_HINT, readList, readMapping, readNamed, readNames, readText } from './read.ts';
+import {
+  NAME,
+  NAME_HINT,
+  readList,
+  readMapping,
+  readNamed,
+  readNames,
+  readText,
+  type Path,
+  type Problems,
+} from './read.ts';
 
 export const API_VERSION = 'countersign/policy/v1';
 

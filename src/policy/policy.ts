@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { CountersignError } from '../errors.ts';
 import { canonicalize, type JsonValue } from '../jcs.ts';
 import type { Decision, PolicyRequest } from './decision.ts';
 import { readDocument, type PolicyDocument } from './document.ts';
 import { createEvaluator } from './evaluate.ts';
-import { createProblems, type Problems } from './problems.ts';
+import { createProblems, type Problems } from './read.ts';
 import { parseStrictYaml } from './yaml.ts';
 
 /** A policy that was checked whole. Immutable; one may serve any number of requests. */
@@ -46,4 +47,55 @@ function compile(value: JsonValue, problems: Problems): CompiledPolicy {
   const document = JSON.parse(json) as PolicyDocument;
   const { revision } = document;
   return { document, json, hash, revision, evaluate: createEvaluator(rules, { revision, hash }) };
+}
+
+/** A policy as it is kept: its canonical JSON (RFC 8785) and the SHA-256 of that, hex. */
+export interface StoredPolicy {
+  readonly revision: number;
+  readonly document: string;
+  readonly hash: string;
+}
+
+export interface PolicyReads {
+  newestPolicy(): StoredPolicy | undefined;
+}
+
+export interface PolicyWrites {
+  insertPolicy(policy: StoredPolicy, time: string): void;
+}
+
+/** The policy in force, or the reason why there is none and nothing can be signed. */
+export class PolicyInForce {
+  #policy: CompiledPolicy | undefined;
+  #problem: string | undefined = 'no policy has been loaded yet';
+
+  /** Undefined while there is a policy. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  use(policy: CompiledPolicy): void {
+    this.#policy = policy;
+    this.#problem = undefined;
+  }
+
+  fail(problem: string): void {
+    this.#policy = undefined;
+    this.#problem = problem;
+  }
+
+  /** Throws `unavailable` where there is none. */
+  current(): CompiledPolicy {
+    if (this.#policy === undefined) {
+      throw new CountersignError(
+        'unavailable',
+        `there is no policy in force, so nothing is signed: ${this.#problem}`,
+      );
+    }
+    return this.#policy;
+  }
+
+  evaluate(request: PolicyRequest): Decision {
+    return this.current().evaluate(request);
+  }
 }

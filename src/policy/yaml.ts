@@ -13,7 +13,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { JsonValue } from '../jcs.ts';
-import { createProblems, type Path, type Problems } from './problems.ts';
+import { createProblems, type Path, type Problems } from './read.ts';
 
 const MAX_BYTES = 1_048_576;
 

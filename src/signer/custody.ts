@@ -1,7 +1,7 @@
 import { asBuffer, toHex, wipe, type Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { OPERATIONS, type Operation } from '../intent/intent.ts';
-import type { SealedIdentity } from '../keystore/identity.ts';
+import type { SealedIdentity } from '../keystore/envelope.ts';
 import type { SealConfig } from '../keystore/seal.ts';
 import { addressOf, type RecoverableSignature } from '../secp256k1.ts';
 import { REQUEST } from './link.ts';

@@ -76,6 +76,7 @@ export class SignerSupervisor {
   /** Ends the process, which wipes what it holds; resolves when it is gone. */
   async stop(): Promise<void> {
     this.#state = 'stopped';
+    this.#retired = true;
     clearInterval(this.#watch);
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -180,8 +181,11 @@ export class SignerSupervisor {
   }
 
   async #restart(): Promise<void> {
-    while (this.#state === 'starting') {
-      await sleep(RESTART_DELAYS_MS[Math.min(this.#losses++, RESTART_DELAYS_MS.length - 1)]);
+    for (;;) {
+      const delay = RESTART_DELAYS_MS[Math.min(this.#losses++, RESTART_DELAYS_MS.length - 1)];
+      await sleep(delay, undefined, { ref: false });
+      // A process that started now would outlive the service, and keep it from ending.
+      if (this.#retired) return;
       try {
         await this.#spawn();
         this.#options.onReady();

@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { leafHash } from '../../src/audit/merkle.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
-import type { FirstBad, LogProblem, VerifyReport } from '../../src/audit/verify-report.ts';
+import { verifyLog, type FirstBad, type LogProblem, type VerifyReport } from '../../src/audit/verify.ts';
 import {
   copyOf,
   mixedLog,

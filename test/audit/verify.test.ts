@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EntryDraft } from '../../src/audit/entry.ts';
-import { verifyLog, type VerifyOptions } from '../../src/audit/verify.ts';
-import type { VerifyReport } from '../../src/audit/verify-report.ts';
+import { verifyLog, type VerifyOptions, type VerifyReport } from '../../src/audit/verify.ts';
 import {
   buildLog,
   copyOf,

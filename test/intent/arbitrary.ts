@@ -9,7 +9,7 @@ import type {
   TypedDataField,
   TypedValue,
 } from '../../src/intent/intent.ts';
-import { MAX_CHAIN_ID } from '../../src/intent/quantity.ts';
+import { MAX_CHAIN_ID } from '../../src/intent/fields.ts';
 
 const UINT256_MAX = 2n ** 256n - 1n;
 const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;

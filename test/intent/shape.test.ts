@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bigintToBytes, toHex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { OPERATIONS, type Operation } from '../../src/intent/intent.ts';
-import { MAX_CHAIN_ID } from '../../src/intent/quantity.ts';
+import { MAX_CHAIN_ID } from '../../src/intent/fields.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
 import { encodeRlp, type RlpItem } from '../../src/intent/rlp.ts';
 import { checkPreimageShape } from '../../src/intent/shape.ts';

@@ -1,8 +1,7 @@
 import { randomBytes, webcrypto } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openSecret, sealSecret } from '../../src/keystore/envelope.ts';
-import type { SealedIdentity } from '../../src/keystore/identity.ts';
+import { openSecret, sealSecret, type SealedIdentity } from '../../src/keystore/envelope.ts';
 
 const kek = randomBytes(32);
 const identity: SealedIdentity = {

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { openSecret } from '../../src/keystore/envelope.ts';
-import type { SealedIdentity } from '../../src/keystore/identity.ts';
+import { openSecret, type SealedIdentity } from '../../src/keystore/envelope.ts';
 
 /** Opens every blob of the file, lets the garbage collector run, wipes, and waits to be looked at. */
 interface Job {

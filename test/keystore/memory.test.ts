@@ -5,8 +5,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, write
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { sealSecret } from '../../src/keystore/envelope.ts';
-import type { SealedIdentity } from '../../src/keystore/identity.ts';
+import { sealSecret, type SealedIdentity } from '../../src/keystore/envelope.ts';
 
 const KEYS = 500;
 const CHUNK = 2 ** 20;

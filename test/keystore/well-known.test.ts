@@ -97,14 +97,12 @@ describe('weakKeyReason', () => {
 
   it('finds small numbers, numbers near the order and repeated bytes', () => {
     const near = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
-    fc.assert(fc.property(near, (d) => weakKeyReason(bytes(d))?.includes('below 2^64') ?? false));
-    fc.assert(fc.property(near, (d) => weakKeyReason(bytes(ORDER - d))?.includes('group order') ?? false));
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 255 }),
-        (b) => weakKeyReason(Buffer.alloc(32, b))?.includes('equal') ?? false,
-      ),
-    );
+    const check = (key: Buffer, reason: string) => {
+      expect(weakKeyReason(key)).toContain(reason);
+    };
+    fc.assert(fc.property(near, (d) => check(bytes(d), 'below 2^64')));
+    fc.assert(fc.property(near, (d) => check(bytes(ORDER - d), 'group order')));
+    for (let byte = 0; byte < 256; byte += 1) check(Buffer.alloc(32, byte), 'equal');
   });
 
   it('stops exactly at 2^64', () => {

@@ -23,7 +23,11 @@ export function accessRoutes({ access }: Service): Route[] {
         tag,
         summary: 'Who I am here',
         access: 'authenticated',
-        answer: { status: 200, description: 'The caller.', schema: principalShape.extend({ credential: z.string() }) },
+        answer: {
+          status: 200,
+          description: 'The caller.',
+          schema: principalShape.extend({ credential: z.string() }),
+        },
       },
       (_input, { caller }) => ({ ...principalToJson(caller.principal), credential: caller.credentialId }),
     ),
@@ -37,7 +41,8 @@ export function accessRoutes({ access }: Service): Route[] {
         body: z.strictObject({ name: nameSchema, roles: rolesSchema }),
         answer: { status: 201, description: 'The principal.', schema: principalShape },
       },
-      async ({ body: { name, roles } }, { act }) => principalToJson(await access.createPrincipal(act, name, roles)),
+      async ({ body: { name, roles } }, { act }) =>
+        principalToJson(await access.createPrincipal(act, name, roles)),
     ),
     route(
       {
@@ -73,10 +78,14 @@ export function accessRoutes({ access }: Service): Route[] {
         params: idParams,
         body: z
           .strictObject({ roles: rolesSchema.optional(), state: z.enum(['enabled', 'disabled']).optional() })
-          .refine(({ roles, state }) => roles !== undefined || state !== undefined, 'nothing to change is given'),
+          .refine(
+            ({ roles, state }) => roles !== undefined || state !== undefined,
+            'nothing to change is given',
+          ),
         answer: { status: 200, description: 'The principal.', schema: principalShape },
       },
-      async ({ params: { id }, body }, { act }) => principalToJson(await access.updatePrincipal(act, id, body)),
+      async ({ params: { id }, body }, { act }) =>
+        principalToJson(await access.updatePrincipal(act, id, body)),
     ),
     route(
       {
@@ -87,7 +96,10 @@ export function accessRoutes({ access }: Service): Route[] {
         description: 'The token is in this answer and nowhere else.',
         access: ['admin'],
         params: idParams,
-        body: z.strictObject({ expiresAt: futureTime.optional(), cidrs: z.array(cidrSchema).max(32).optional() }),
+        body: z.strictObject({
+          expiresAt: futureTime.optional(),
+          cidrs: z.array(cidrSchema).max(32).optional(),
+        }),
         answer: {
           status: 201,
           description: 'The credential and its token.',

@@ -6,12 +6,12 @@ import type { StoredEntry } from '../../audit/stored-entry.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { auditEntryShape, limitSchema, nameSchema, pageOf } from '../shapes.ts';
+import { auditEntryShape, limitSchema, nameSchema, numberText, pageOf } from '../shapes.ts';
 
 const tag = 'Audit';
 const READERS = ['auditor', 'admin'] as const;
 
-const indexSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const indexSchema = numberText(0);
 const timeSchema = z.iso.datetime().transform((time) => new Date(time).toISOString());
 
 export function auditRoutes({ reads, checkpointer }: Service): Route[] {
@@ -22,7 +22,8 @@ export function auditRoutes({ reads, checkpointer }: Service): Route[] {
         path: '/v1/audit/entries',
         tag,
         summary: 'Entries of the log',
-        description: 'In the order of the log. `cursor` goes on where a page ended; `from` begins at an index.',
+        description:
+          'In the order of the log. `cursor` goes on where a page ended; `from` begins at an index.',
         access: READERS,
         query: z.strictObject({
           from: indexSchema.default(0),
@@ -118,7 +119,8 @@ export function auditRoutes({ reads, checkpointer }: Service): Route[] {
       },
       () => {
         const vkey = checkpointer.vkey();
-        if (vkey === undefined) throw new CountersignError('not_found', 'the service is not initialized: the log has no key');
+        if (vkey === undefined)
+          throw new CountersignError('not_found', 'the service is not initialized: the log has no key');
         return `${vkey}\n`;
       },
     ),

@@ -4,12 +4,20 @@ import { invalidField } from '../../errors.ts';
 import { keyToJson, type ImportSource } from '../../signer/keys.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { keyShape, limitSchema, nameSchema, pageOf, reasonSchema, tagsSchema } from '../shapes.ts';
+import {
+  keyShape,
+  limitSchema,
+  nameSchema,
+  numberText,
+  pageOf,
+  reasonSchema,
+  tagsSchema,
+} from '../shapes.ts';
 
 const tag = 'Keys';
 
 const nameParams = z.strictObject({ name: nameSchema });
-const versionParams = z.strictObject({ name: nameSchema, version: z.coerce.number().int().min(1) });
+const versionParams = z.strictObject({ name: nameSchema, version: numberText(1) });
 
 const sourceSchema = z.discriminatedUnion('type', [
   z
@@ -49,7 +57,8 @@ export function keyRoutes({ keys }: Service): Route[] {
         path: '/v1/keys',
         tag,
         summary: 'Create a key',
-        description: 'The key pair is made inside the signer process; its private half never leaves it unsealed.',
+        description:
+          'The key pair is made inside the signer process; its private half never leaves it unsealed.',
         access: ['admin'],
         body: z.strictObject({ name: nameSchema, tags: tagsSchema.default([]) }),
         answer: { status: 201, description: 'The key.', schema: keyShape },
@@ -62,7 +71,8 @@ export function keyRoutes({ keys }: Service): Route[] {
         path: '/v1/keys/import',
         tag,
         summary: 'Import a key',
-        description: 'Keys that the public knows (test mnemonics, published vectors) are refused unless `allowWellKnown`.',
+        description:
+          'Keys that the public knows (test mnemonics, published vectors) are refused unless `allowWellKnown`.',
         access: ['admin'],
         body: z.strictObject({
           name: nameSchema,
@@ -70,6 +80,7 @@ export function keyRoutes({ keys }: Service): Route[] {
           source: sourceSchema,
           allowWellKnown: z.boolean().default(false),
         }),
+        secretBody: true,
         answer: { status: 201, description: 'The key.', schema: keyShape },
       },
       async ({ body: { source, allowWellKnown, ...request } }, { act }) =>
@@ -97,7 +108,10 @@ export function keyRoutes({ keys }: Service): Route[] {
       ({ query: { limit, cursor, ...filter } }) => {
         const page = keys.list(filter, cursor, limit + 1);
         const items = page.slice(0, limit);
-        return { items: items.map(keyToJson), nextCursor: page.length > limit ? (items.at(-1)?.name ?? null) : null };
+        return {
+          items: items.map(keyToJson),
+          nextCursor: page.length > limit ? (items.at(-1)?.name ?? null) : null,
+        };
       },
     ),
     route(
@@ -112,7 +126,11 @@ export function keyRoutes({ keys }: Service): Route[] {
       },
       ({ params: { name } }) => keyToJson(keys.get(name)),
     ),
-    transition('disabled', 'disable', 'When this is answered, no further signature of the version is released.'),
+    transition(
+      'disabled',
+      'disable',
+      'When this is answered, no further signature of the version is released.',
+    ),
     transition('enabled', 'enable', 'The version signs again.'),
   ];
 }

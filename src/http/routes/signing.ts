@@ -7,7 +7,7 @@ import type { Metrics } from '../../metrics.ts';
 import { parseWith } from '../../schema.ts';
 import type { SignAnswer } from '../../signer/pipeline.ts';
 import { findKeptAnswer } from '../idempotency.ts';
-import { toProblem } from '../problems.ts';
+import { toJsonSchema } from '../openapi.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
 import { nameSchema, problemShape, signAnswerShape, versionSchema } from '../shapes.ts';
@@ -44,7 +44,12 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
   ): Promise<SignAnswer> => {
     const { requestId, caller } = context;
     try {
-      const answer = await service.signing.sign(act, { requestId, requester: caller.principal, ...target, intent });
+      const answer = await service.signing.sign(act, {
+        requestId,
+        requester: caller.principal,
+        ...target,
+        intent,
+      });
       metrics.countSignature(intent.operation, 'signed');
       return answer;
     } catch (error) {
@@ -63,25 +68,32 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         access: ['signer'],
         params: z.strictObject({ name: nameSchema }),
         body: signBodies[operation].extend({ version: versionSchema.optional() }),
-        answer: { status: 200, description: 'The signature, and the receipt of its audit entry.', schema: signAnswerShape },
+        answer: {
+          status: 200,
+          description: 'The signature, and the receipt of its audit entry.',
+          schema: signAnswerShape,
+        },
       },
       async ({ params: { name }, body }, context) => {
         const { version, ...rest } = body as SignBody & { version?: number };
-        return await sign(context, context.act, { keyName: name, version }, toIntent(operation, rest as SignBody));
+        return await sign(context, context.act, { keyName: name, version }, toIntent(operation, rest));
       },
     ),
   );
 
-  const item = async (raw: unknown, index: number, context: RouteContext): Promise<Answer> => {
-    const { act, key: idempotencyKey } = context.act.item(index);
+  const item = async (
+    raw: unknown,
+    { act, kept }: { readonly act: RouteContext['act']; readonly kept: Answer | undefined },
+    context: RouteContext,
+    path: string,
+  ): Promise<Answer> => {
+    if (kept !== undefined) return { status: 200, ...kept };
     try {
-      const kept = idempotencyKey && findKeptAnswer(service.reads, idempotencyKey);
-      if (kept !== undefined) return { status: 200, ...kept };
       const { key, operation, version, ...body } = parseWith(batchItemSchema, raw, 'the item');
       const intent = parseIntent(operation, body);
       return { status: 200, ...(await sign(context, act, { keyName: key, version }, intent)) };
     } catch (error) {
-      return toProblem(withPathPrefix(error, `items.${index}`), context.requestId);
+      return context.problemOf(withPathPrefix(error, path));
     }
   };
 
@@ -91,14 +103,19 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
       path: '/v1/sign/batch',
       tag,
       summary: 'Sign many things at once',
-      description: 'Each item is decided, logged and answered on its own, in its place: a signature or a problem.',
+      description:
+        'Each item is decided, logged and answered on its own, in its place: a signature or a problem. When a batch is ' +
+        'repeated with its Idempotency-Key, what was signed is answered again, and the rest is tried again.',
       access: ['signer'],
       body: z.strictObject({
         items: z
-          .array(batchItemSchema)
+          .array(z.unknown().meta({ ...toJsonSchema(batchItemSchema, 'input') }))
           .min(1)
           .max(MAX_BATCH_ITEMS)
-          .meta({ description: 'Each item: key, operation, optional version, and the fields of that operation’s body.' }),
+          .meta({
+            description:
+              'Each item: key, operation, optional version, and the fields of that operation’s body.',
+          }),
       }),
       answer: {
         status: 200,
@@ -109,10 +126,19 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
       },
     },
     async ({ body: { items } }, context) => {
+      // All before the first is done: a key that was used for another batch refuses this one whole.
+      const begun = items.map((_, index) => {
+        const { act, key } = context.act.item(index);
+        return { act, kept: key && findKeptAnswer(service.reads, key) };
+      });
       const answers: Answer[] = [];
       for (let start = 0; start < items.length; start += BATCH_WIDTH) {
-        const slice = items.slice(start, start + BATCH_WIDTH);
-        answers.push(...(await Promise.all(slice.map((raw, offset) => item(raw, start + offset, context)))));
+        const slice = begun.slice(start, start + BATCH_WIDTH);
+        const underWay = slice.map((part, offset) => {
+          const index = start + offset;
+          return item(items[index], part, context, `items.${index}`);
+        });
+        answers.push(...(await Promise.all(underWay)));
       }
       return { items: answers };
     },
@@ -123,6 +149,9 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
 
 function withPathPrefix(error: unknown, prefix: string): unknown {
   if (!(error instanceof CountersignError) || error.errors.length === 0) return error;
-  const errors = error.errors.map(({ path, message }): FieldError => ({ path: `${prefix}.${path}`, message }));
+  const errors = error.errors.map(({ path, message }): FieldError => ({
+    path: path === '' ? prefix : `${prefix}.${path}`,
+    message,
+  }));
   return new CountersignError(error.code, error.message, errors, error);
 }

@@ -36,6 +36,7 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
         description: '503 with the reasons while it cannot.',
         access: 'public',
         answer: { status: 200, description: 'It can.', schema: readyShape },
+        alsoAnswers: { 503: 'It cannot.' },
       },
       () => {
         const reasons = service.notReady();
@@ -49,7 +50,11 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
         tag,
         summary: 'Metrics',
         access: 'public',
-        answer: { status: 200, description: 'Prometheus text format.', mediaType: 'text/plain; version=0.0.4' },
+        answer: {
+          status: 200,
+          description: 'Prometheus text format.',
+          mediaType: 'text/plain; version=0.0.4',
+        },
       },
       () => metrics.text(),
     ),
@@ -79,6 +84,7 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
             kdf: kdfChoiceSchema.optional(),
           }),
         }),
+        secretBody: true,
         answer: { status: 201, description: 'Initialized and unsealed.', schema: statusShape },
       },
       async ({ body: { seal } }, { act }) => {
@@ -96,10 +102,15 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
         description: 'An empty object for the `file` seal.',
         access: ['operator'],
         body: z.strictObject({ passphrase: passphraseSchema.optional() }),
+        secretBody: true,
         answer: { status: 200, description: 'Unsealed.', schema: statusShape },
       },
       async ({ body: { passphrase } }, { act }) => {
-        await service.seal.unseal(act, passphrase === undefined ? undefined : Buffer.from(passphrase, 'utf8'), status);
+        await service.seal.unseal(
+          act,
+          passphrase === undefined ? undefined : Buffer.from(passphrase, 'utf8'),
+          status,
+        );
         return status();
       },
     ),
@@ -133,7 +144,8 @@ function statusOf(service: Service): Answer {
     seal: {
       type,
       ...(type === 'file' && {
-        warning: 'the key that opens the seal lies beside the data: whoever copies the directory has every key',
+        warning:
+          'the key that opens the seal lies beside the data: whoever copies the directory has every key',
       }),
     },
     ready: reasons.length === 0,

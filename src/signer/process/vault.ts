@@ -1,8 +1,7 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
 import { toHex, wipe, type Hex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { openSecret, sealSecret } from '../../keystore/envelope.ts';
-import type { SealedIdentity } from '../../keystore/identity.ts';
+import { openSecret, sealSecret, type SealedIdentity } from '../../keystore/envelope.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
 import {
   addressOf,

@@ -3,7 +3,7 @@ import type { EntryWrites, LogStorage } from '../../audit/log.ts';
 import type { AuditReads, CheckpointWrites } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
-import type { PolicyReads, PolicyWrites } from '../../policy/policies.ts';
+import type { PolicyReads, PolicyWrites } from '../../policy/policy.ts';
 import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
 import { accessTables } from './access.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Hex } from '../../bytes.ts';
 import { sealConfigSchema } from '../../keystore/seal.ts';
-import type { PolicyReads, PolicyWrites, StoredPolicy } from '../../policy/policies.ts';
+import type { PolicyReads, PolicyWrites, StoredPolicy } from '../../policy/policy.ts';
 import type { LogKey, SealReads, SealWrites } from '../../signer/seal.ts';
 
 export function sealTables(db: DatabaseSync): SealReads & SealWrites {

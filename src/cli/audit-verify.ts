@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { CountersignError } from '../errors.ts';
+import { writePrivateFile } from '../files.ts';
+import { parseCheckpoint } from '../audit/checkpoint.ts';
+import { parseNote } from '../audit/note.ts';
+import { verifyLog, type LogSource, type VerifyReport } from '../audit/verify.ts';
+import type { Client } from './client.ts';
+import { EXIT } from './failure.ts';
+import { createProgress } from './progress.ts';
+import { openRemoteLog } from './remote-log.ts';
+import { whyNot } from './secrets.ts';
+import { globalOption, openSession, type Host } from './session.ts';
+import { details, printable } from './table.ts';
+
+export interface VerifyFlags {
+  readonly data?: string;
+  readonly vkey?: string;
+  readonly trusted?: string;
+  readonly save?: string;
+}
+
+/** A log to verify, and the key that it says is its own. */
+interface OpenLog {
+  readonly source: LogSource;
+  readonly vkey: string | undefined;
+  close(): void;
+}
+
+export async function auditVerify(host: Host, flags: VerifyFlags, command: Command): Promise<void> {
+  const session = openSession(host, command);
+  if (flags.data !== undefined && globalOption(command, 'url') !== undefined) {
+    throw new CountersignError(
+      'invalid_request',
+      'give --data for a directory or --url for a running service, not both',
+    );
+  }
+  const trusted = flags.trusted === undefined ? undefined : readNote(flags.trusted);
+  const log =
+    flags.data === undefined ? await openService(session.client()) : await openDirectory(flags.data);
+  const progress = createProgress(session.terminal, 'verifying entries:');
+  try {
+    const vkey = flags.vkey ?? log.vkey;
+    if (vkey === undefined) {
+      const message =
+        'this log has no verifier key: the service is not initialized, and nothing in its log is signed';
+      throw new CountersignError('unprocessable', message);
+    }
+    const seen = lastNoteOf(log.source);
+    const report = await verifyLog(seen.source, {
+      vkey,
+      ...(trusted !== undefined && { trusted }),
+      onProgress: (done, total) => progress.update(done, total),
+    });
+    progress.end();
+    const checked = { ...report, vkey, pinned: flags.vkey !== undefined };
+    session.print(checked, reportText);
+    if (!report.ok) host.setExitCode(EXIT.error);
+    else if (flags.save !== undefined) saveNote(flags.save, report, [seen.note(), trusted]);
+  } finally {
+    progress.end();
+    log.close();
+  }
+}
+
+async function openService(client: Client): Promise<OpenLog> {
+  const vkey = (await client.getText('/v1/audit/key')).trimEnd();
+  return { source: await openRemoteLog(client), vkey, close: () => undefined };
+}
+
+/** Works beside a running service, and needs none. */
+async function openDirectory(directory: string): Promise<OpenLog> {
+  const { openLogReader } = await import('../storage/sqlite/log-reader.ts');
+  return openLogReader(directory);
+}
+
+/** The same source, and the last note that was read from it. */
+function lastNoteOf(source: LogSource): {
+  readonly source: LogSource;
+  readonly note: () => string | undefined;
+} {
+  let last: string | undefined;
+  async function* checkpoints(): AsyncGenerator<string> {
+    for await (const note of source.checkpoints()) {
+      last = note;
+      yield note;
+    }
+  }
+  return { source: { ...source, checkpoints }, note: () => last };
+}
+
+/** All notes of a good run were verified: the one of the report's size is the newest. */
+function saveNote(
+  file: string,
+  report: VerifyReport & { readonly ok: true },
+  notes: readonly (string | undefined)[],
+): void {
+  const newest = notes.find((note) => note !== undefined && sizeOf(note) === report.checkpoint?.size);
+  if (newest === undefined)
+    throw new CountersignError('unprocessable', 'the log is empty: there is no checkpoint to save');
+  try {
+    writePrivateFile(file, Buffer.from(newest, 'utf8'));
+  } catch (error) {
+    throw new CountersignError(
+      'invalid_request',
+      `the checkpoint cannot be written to ${file}: ${whyNot(error)}`,
+      [],
+      error,
+    );
+  }
+}
+
+function readNote(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const message = `the trusted checkpoint cannot be read from ${file}: ${whyNot(error)}`;
+    throw new CountersignError('invalid_request', message, [], error);
+  }
+}
+
+function sizeOf(note: string): number {
+  return parseCheckpoint(parseNote(note).text).size;
+}
+
+function reportText(report: VerifyReport & { readonly vkey: string; readonly pinned: boolean }): string {
+  if (!report.ok) {
+    const { index, through = index, problem, message } = report.firstBad;
+    const where = through === index ? `entry ${index}` : `entries ${index} to ${through}`;
+    return `FAILED at ${where}: ${problem}\n${printable(message)}`;
+  }
+  const { size, root, checkpoint, signatures, digestsNotRecomputed, unsignedTail, vkey, pinned } = report;
+  const notRecomputed =
+    digestsNotRecomputed === 0
+      ? ''
+      : ` (${digestsNotRecomputed} of them over a digest that the log alone cannot recompute)`;
+  const lines = details([
+    ['entries', String(size)],
+    ['root', root],
+    [
+      'checkpoint',
+      checkpoint === undefined ? 'none' : `of ${checkpoint.size} entries, root ${checkpoint.root}`,
+    ],
+    ['signatures checked', `${signatures}${notRecomputed}`],
+    ['entries after the checkpoint', String(unsignedTail)],
+    ['verifier key', pinned ? vkey : undefined],
+  ]);
+  const advice = `verifier key taken from the log itself: pin it with --vkey '${printable(vkey)}'`;
+  return ['OK', lines, ...(pinned ? [] : [advice])].join('\n');
+}

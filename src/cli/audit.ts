@@ -1,0 +1,155 @@
+import type { Command } from 'commander';
+import { parseCheckpoint } from '../audit/checkpoint.ts';
+import type { Entry } from '../audit/entry.ts';
+import { parseNote } from '../audit/note.ts';
+import type { VerifyFlags } from './audit-verify.ts';
+import type { AuditEntry, Status } from './answers.ts';
+import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
+import { count, index } from './options.ts';
+import { addCommand, openSession, type Host } from './session.ts';
+import { details, printableJson, table } from './table.ts';
+
+interface ShowOptions {
+  readonly from?: number;
+  readonly limit: number;
+  readonly principal?: string;
+  readonly key?: string;
+  readonly operation?: string;
+  readonly effect?: string;
+  readonly kind?: string;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+export function addAuditCommands(program: Command, host: Host): void {
+  const group = addCommand(
+    program,
+    'audit',
+    'read and verify the log of everything that was decided and done',
+  );
+
+  addCommand(group, 'show [entry]', 'one entry; or a table, of the newest entries where nothing narrows it')
+    .option('--from <index>', 'begin at this entry', index)
+    .option('--limit <number>', 'show at most so many', count, 20)
+    .option('--principal <name>')
+    .option('--key <name>')
+    .option('--operation <operation>')
+    .option('--effect <effect>', 'allow or deny')
+    .option('--kind <kind>', 'such as sign or key.created')
+    .option('--since <time>', 'RFC 3339')
+    .option('--until <time>', 'RFC 3339, exclusive')
+    .action(async (number: string | undefined, options: ShowOptions, command: Command) => {
+      const session = openSession(host, command);
+      const client = session.client();
+      if (number !== undefined) {
+        const entry = await client.get<AuditEntry>(`/v1/audit/entries/${index(number)}`);
+        session.print(entry, entryText);
+        return;
+      }
+      const found = await findEntries(client, options);
+      if (found.items.length === 0 && !session.json) session.terminal.err('no entries');
+      else session.print(found, ({ items }) => entryTable(items, session.terminal.width));
+      if (!session.json && found.nextCursor !== null)
+        session.terminal.err(`more: --from ${found.nextCursor}`);
+    });
+
+  addCommand(group, 'verify', 'check the whole log: of a running service, or offline with --data')
+    .option('--data <directory>', 'read the data directory itself; the service may run or not')
+    .option('--vkey <vkey>', 'the verifier key that you know is the log’s')
+    .option('--trusted <file>', 'a checkpoint seen earlier, which the log must continue')
+    .option('--save <file>', 'write the newest verified checkpoint there, for --trusted the next time')
+    .action(async (flags: VerifyFlags, command: Command) => {
+      const { auditVerify } = await import('./audit-verify.ts');
+      await auditVerify(host, flags, command);
+    });
+
+  addCommand(group, 'checkpoint', 'the signed checkpoint of the log as it is now').action(
+    async (_options, command: Command) => {
+      const session = openSession(host, command);
+      const note = await session.client().getText('/v1/audit/checkpoint');
+      const { origin, size, root } = parseCheckpoint(parseNote(note).text);
+      session.print({ origin, size, root: root.toString('hex'), note }, () => note.trimEnd());
+    },
+  );
+
+  addCommand(group, 'key', 'the verifier key of the log, to pin').action(
+    async (_options, command: Command) => {
+      const session = openSession(host, command);
+      const vkey = (await session.client().getText('/v1/audit/key')).trimEnd();
+      session.print({ vkey }, () => vkey);
+    },
+  );
+}
+
+interface Found {
+  readonly items: readonly AuditEntry[];
+  readonly nextCursor: string | null;
+}
+
+async function findEntries(client: Client, { limit, from: first, ...filter }: ShowOptions): Promise<Found> {
+  const narrowed = first !== undefined || Object.keys(filter).length > 0;
+  const from = narrowed
+    ? (first ?? 0)
+    : Math.max(0, (await client.get<Status>('/v1/sys/status')).audit.size - limit);
+  const query: Query = { ...filter, from, limit: Math.min(limit + 1, PAGE_SIZE) };
+  const items: AuditEntry[] = [];
+  for await (const entry of pagesOf<AuditEntry>(client, '/v1/audit/entries', query)) {
+    if (items.length === limit) return { items, nextCursor: String(entry.index) };
+    items.push(entry);
+  }
+  return { items, nextCursor: null };
+}
+
+function entryTable(entries: readonly AuditEntry[], width: number | undefined): string {
+  const rows = entries.map(({ index, entry }) => {
+    const { time, kind, outcome, actor, key, operation, decision } = entry as unknown as Entry;
+    return [String(index), time, kind, outcome, actor?.principal, key?.name, operation, decision?.rule].map(
+      (value) => value ?? '',
+    );
+  });
+  return table(['INDEX', 'TIME', 'KIND', 'OUTCOME', 'PRINCIPAL', 'KEY', 'OPERATION', 'RULE'], rows, width);
+}
+
+function entryText({ index, leafHash, entry }: AuditEntry): string {
+  const {
+    time,
+    kind,
+    outcome,
+    actor,
+    requestId,
+    key,
+    operation,
+    decision,
+    digest,
+    signature,
+    transactionHash,
+    intent,
+    detail,
+  } = entry as unknown as Entry;
+  const head = details([
+    ['entry', String(index)],
+    ['leaf hash', leafHash],
+    ['time', time],
+    ['kind', kind],
+    ['outcome', outcome],
+    ['principal', actor?.principal],
+    ['credential', actor?.credential],
+    ['address', actor?.address],
+    ['request', requestId],
+    [
+      'key',
+      key && `${key.name}${key.version === undefined ? '' : ` version ${key.version}`}, ${key.address ?? ''}`,
+    ],
+    ['operation', operation],
+    ['decision', decision && `${decision.effect}: ${decision.reason}`],
+    ['policy', decision && `revision ${decision.policyRevision}, ${decision.policyHash}`],
+    ['digest', digest],
+    ['signature', signature],
+    ['transaction hash', transactionHash],
+  ]);
+  const blocks = [
+    ...(intent === undefined ? [] : [`intent ${printableJson(intent)}`]),
+    ...(detail === undefined ? [] : [`detail ${printableJson(detail)}`]),
+  ];
+  return [head, ...blocks].join('\n');
+}

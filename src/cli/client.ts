@@ -1,0 +1,164 @@
+import { CountersignError, invalidField, type ErrorCode } from '../errors.ts';
+import type { Page, Problem } from './answers.ts';
+
+export type Query = { readonly [name: string]: string | number | undefined };
+
+/** The HTTP API. Every method throws `ApiError` for a problem that the service answers, and `unavailable` without one. */
+export interface Client {
+  readonly url: string;
+  get<T>(path: string, query?: Query): Promise<T>;
+  getText(path: string): Promise<string>;
+  post<T>(path: string, body: unknown): Promise<T>;
+  patch<T>(path: string, body: unknown): Promise<T>;
+}
+
+/** A problem document (RFC 9457) that the service answered. */
+export class ApiError extends CountersignError {
+  readonly requestId: string;
+  readonly decision: Problem['decision'];
+
+  constructor({ code, detail, errors, requestId, decision }: Problem) {
+    super(code as ErrorCode, detail, errors);
+    this.requestId = requestId;
+    this.decision = decision;
+  }
+}
+
+/** Opening a keystore or a seal takes seconds; the service itself gives up after 30. */
+const TIMEOUT_MS = 60_000;
+/** The largest page that lists with a `limit` give. */
+export const PAGE_SIZE = 1_000;
+
+/** @param token sent with every request; without one only public routes answer. */
+export function createClient(serviceUrl: string, token: string | undefined): Client {
+  const base = parseServiceUrl(serviceUrl);
+  const url = base.href.replace(/\/$/, '');
+
+  async function send(method: string, path: string, query: Query, body?: unknown): Promise<string> {
+    const target = new URL(`${url}${path}`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) target.searchParams.set(name, String(value));
+    }
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(target, {
+        method,
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        // A redirect would take the token elsewhere.
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      text = await response.text();
+    } catch (error) {
+      throw unreachable(url, error);
+    }
+    if (response.ok) return text;
+    throw toApiError(url, response.status, text);
+  }
+
+  async function sendJson<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
+    const text = await send(method, path, query, body);
+    const answer = parseJson(text);
+    if (typeof answer !== 'object' || answer === null) throw foreign(url, 'something else than JSON');
+    return answer as T;
+  }
+
+  return {
+    url,
+    get: (path, query = {}) => sendJson('GET', path, query),
+    getText: (path) => send('GET', path, {}),
+    post: (path, body) => sendJson('POST', path, {}, body),
+    patch: (path, body) => sendJson('PATCH', path, {}, body),
+  };
+}
+
+/** Every item of a list, page by page. */
+export async function* pagesOf<T>(client: Client, path: string, query: Query = {}): AsyncGenerator<T> {
+  let cursor: string | undefined;
+  do {
+    const page: Page<T> = await client.get(path, { ...query, cursor });
+    yield* page.items;
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+}
+
+/** The whole list. */
+export async function listAll<T>(client: Client, path: string, query: Query = {}): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of pagesOf<T>(client, path, query)) items.push(item);
+  return items;
+}
+
+/** A name as one step of a path. A step such as `..` would ask for something else than it says. */
+export function pathStep(field: string, name: string): string {
+  if (/^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$/.test(name)) return name;
+  throw invalidField(field, `${JSON.stringify(name)} is not a name that anything here has`);
+}
+
+function parseServiceUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw invalidField('--url', `${JSON.stringify(text)} is not a URL such as http://127.0.0.1:8700`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw invalidField('--url', 'must not hold a credential: give --token-file');
+  }
+  if (url.protocol === 'http:' && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)) {
+    throw invalidField(
+      '--url',
+      `plain HTTP to ${url.hostname} would show the token to the network: use https`,
+    );
+  }
+  return url;
+}
+
+function toApiError(url: string, status: number, text: string): CountersignError {
+  const problem = parseJson(text) as Partial<Problem> | null | undefined;
+  if (typeof problem?.code === 'string' && typeof problem.detail === 'string')
+    return new ApiError(problem as Problem);
+  return foreign(url, `HTTP ${status} without a problem document`);
+}
+
+function foreign(url: string, what: string): CountersignError {
+  return new CountersignError('unavailable', `${url} answers ${what}: is that a countersign service?`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreachable(url: string, error: unknown): CountersignError {
+  const code = codeOf(error);
+  if (code === 'ECONNREFUSED') {
+    return new CountersignError(
+      'unavailable',
+      `nothing listens at ${url}: start the service with \`countersign start\`, or name its address with --url or COUNTERSIGN_URL`,
+      [],
+      error,
+    );
+  }
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new CountersignError(
+      'timeout',
+      `${url} did not answer within ${TIMEOUT_MS / 1000} seconds`,
+      [],
+      error,
+    );
+  }
+  return new CountersignError('unavailable', `${url} cannot be reached (${code})`, [], error);
+}
+
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (!(cause instanceof Error)) return error instanceof Error ? error.message : 'unknown error';
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Flags } from '../config.ts';
+import { addAuditCommands } from './audit.ts';
+import { addKeyCommands } from './key.ts';
+import { addPolicyCommands } from './policy.ts';
+import { addPrincipalCommands } from './principal.ts';
+import { addConnectionOptions, type Host } from './session.ts';
+import { addSignCommands } from './sign.ts';
+import { addSystemCommands } from './system.ts';
+import { addTokenCommands } from './token.ts';
+
+const FOOTER = `
+Results go to standard output, everything else to standard error.
+Exit codes: 0 done, 1 error, 2 the service is sealed, 3 denied.
+Secrets are read from files, standard input (-) or the keyboard, never from arguments or the environment.`;
+
+/** All commands. What they load beyond the client, they load when they run. */
+export function createProgram(host: Host): Command {
+  const program = new Command('countersign')
+    .description('Self-hosted key management and signing for Ethereum backends.')
+    .version(packageVersion())
+    .exitOverride()
+    .enablePositionalOptions()
+    .addHelpText('after', FOOTER);
+  addConnectionOptions(program).option('--json', 'print JSON, for programs');
+
+  program
+    .command('start')
+    .description('run the service until SIGTERM or SIGINT')
+    .option('--config <file>', 'settings in YAML')
+    .option('--data <directory>', 'the data directory (COUNTERSIGN_DATA; ./data)')
+    .option('--listen <host:port>', 'a loopback address (COUNTERSIGN_LISTEN; 127.0.0.1:8700)')
+    .option('--seal <type>', 'how a new keyring is protected: file or passphrase (COUNTERSIGN_SEAL; file)')
+    .option('--no-demo', 'make no demo key at the first start')
+    .option('--log-level <level>', 'info, warn, error or silent (COUNTERSIGN_LOG_LEVEL; info)')
+    .action(async (flags: Flags) => {
+      const { start } = await import('./start.ts');
+      await start(flags, host.environment, host.terminal);
+    });
+
+  addSystemCommands(program, host);
+  addKeyCommands(program, host);
+  addSignCommands(program, host);
+  addPrincipalCommands(program, host);
+  addTokenCommands(program, host);
+  addPolicyCommands(program, host);
+  addAuditCommands(program, host);
+  return program;
+}
+
+function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,77 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { fromHex } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
+import { formatVkey } from '../../audit/note.ts';
+import type { StoredEntry } from '../../audit/stored-entry.ts';
+import type { LogSource } from '../../audit/verify.ts';
+import { auditReads } from './audit.ts';
+import { openForReading } from './database.ts';
+import { sealTables } from './system.ts';
+
+const PAGE = 1_000;
+
+/** The audit log of a data directory as it was when this was opened; a running service may go on writing. */
+export interface LogReader {
+  readonly source: LogSource;
+  /** What the directory itself says the verifier key is; undefined before the service is initialized. */
+  readonly vkey: string | undefined;
+  close(): void;
+}
+
+/** Throws `not_found` where there is no database, `unprocessable` where it holds no log. */
+export function openLogReader(directory: string): LogReader {
+  const { db, close } = openForReading(directory);
+  try {
+    return { source: logSource(db), vkey: storedVkey(db), close };
+  } catch (error) {
+    close();
+    throw new CountersignError(
+      'unprocessable',
+      `the database in ${directory} holds no audit log that can be read`,
+      [],
+      error,
+    );
+  }
+}
+
+function logSource(db: DatabaseSync): LogSource {
+  const reads = auditReads(db);
+  // In this order: every checkpoint was signed over entries that were there before it.
+  const newestCheckpoint = reads.latestCheckpoint()?.size ?? -1;
+  const { size } = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM audit_entries').get() as {
+    size: number;
+  };
+
+  async function* entries(from: number): AsyncGenerator<readonly StoredEntry[]> {
+    for (let next = from; next < size;) {
+      const page = reads.entries({ from: next, limit: PAGE }).filter(({ index }) => index < size);
+      yield page;
+      const last = page.at(-1);
+      if (last === undefined) return;
+      next = last.index + 1;
+    }
+  }
+
+  async function* checkpoints(): AsyncGenerator<string> {
+    for (let after = -1; after < newestCheckpoint;) {
+      const page = reads
+        .checkpointsAfter(after, PAGE)
+        .filter((checkpoint) => checkpoint.size <= newestCheckpoint);
+      for (const { note } of page) yield note;
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.size;
+    }
+  }
+
+  return { size, entries, checkpoints };
+}
+
+function storedVkey(db: DatabaseSync): string | undefined {
+  const key = sealTables(db).logKey();
+  const origin = db.prepare("SELECT value FROM meta WHERE name = 'origin'").get() as
+    { value: string } | undefined;
+  return key === undefined || origin === undefined
+    ? undefined
+    : formatVkey(origin.value, fromHex(key.publicKey));
+}

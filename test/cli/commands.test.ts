@@ -1,0 +1,536 @@
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Transaction, verifyMessage, verifyTypedData } from 'ethers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  makeDirectory,
+  refusedStart,
+  startService,
+  type RunningService,
+  type SignAnswer,
+} from '../service.ts';
+import { cliFor, freePort, jsonOf, runCli, type Cli, type Ran } from './run.ts';
+
+const POLICY = `
+apiVersion: countersign/policy/v1
+revision: 7
+rules:
+  - id: small-payments
+    effect: allow
+    principals: { roles: [signer] }
+    keys: { names: ["*"] }
+    operations: [transaction]
+    when: { all: [ { chainId: { eq: 31337 } }, { value: { lte: "1 ether" } }, { maxTotalFee: { lte: "0.05 ether" } } ] }
+  - id: texts
+    effect: allow
+    principals: { roles: [signer] }
+    keys: { names: ["*"] }
+    operations: [message, typed-data]
+  - id: delegation
+    effect: allow
+    principals: { roles: [signer] }
+    keys: { names: [demo] }
+    operations: [authorization]
+    when: { all: [ { chainId: { eq: 31337 } }, { authorizations: { every: { address: { eq: "0x2222222222222222222222222222222222222222" } } } } ] }
+  - id: logins
+    effect: allow
+    principals: { roles: [signer] }
+    keys: { names: [demo] }
+    operations: [digest]
+    when: { digest: { purpose: { eq: "login" } } }
+`;
+const TYPED_DATA = {
+  domain: { name: 'Ether Mail', version: '1', chainId: 1 },
+  types: { Mail: [{ name: 'contents', type: 'string' }] },
+  primaryType: 'Mail',
+  message: { contents: 'Hello, Bob!' },
+};
+const DEAD = '0x000000000000000000000000000000000000dEaD';
+const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
+const TRANSACTION = `--to ${DEAD} --chain-id 31337 --gas-limit 21000 --max-fee-per-gas 2000000000 --max-priority-fee-per-gas 1`;
+
+let service: RunningService;
+let admin: Cli;
+let demo: Cli;
+let directory: string;
+let address: string;
+
+beforeAll(async () => {
+  service = await startService({ policy: POLICY });
+  directory = makeDirectory();
+  admin = cliFor(service.url, path.join(service.data, 'admin.token'));
+  demo = cliFor(service.url, path.join(service.data, 'demo.token'));
+  address = jsonOf<{ versions: { address: string }[] }>(await admin('key show demo --json')).versions[0]!
+    .address;
+});
+afterAll(async () => await service.stop());
+
+function file(name: string, content: string, mode = 0o600): string {
+  const where = path.join(directory, name);
+  writeFileSync(where, content);
+  chmodSync(where, mode);
+  return where;
+}
+
+/** The value beside a name in output made of names and values. */
+function valueOf({ stdout }: Ran, name: string): string | undefined {
+  return stdout
+    .split('\n')
+    .find((line) => line.startsWith(`${name}  `))
+    ?.slice(name.length)
+    .trim();
+}
+
+describe('status and openapi', () => {
+  it('shows the state to people and to programs', async () => {
+    const shown = await admin('status');
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(valueOf(shown, 'state')).toBe('unsealed, ready to sign');
+    expect(valueOf(shown, 'policy')).toMatch(/^revision 7, [0-9a-f]{64}$/);
+    expect(jsonOf(await admin('status --json'))).toMatchObject({
+      sealed: false,
+      ready: true,
+      policy: { revision: 7 },
+    });
+  });
+
+  it('prints the OpenAPI document without a credential', async () => {
+    const printed = await runCli(['openapi', '--url', service.url]);
+    expect(jsonOf(printed)).toMatchObject({ openapi: '3.1.0' });
+  });
+
+  it('takes its common options before and after the command', async () => {
+    const token = path.join(service.data, 'admin.token');
+    const before = await runCli([
+      '--url',
+      service.url,
+      '--token-file',
+      token,
+      '--json',
+      'key',
+      'show',
+      'demo',
+    ]);
+    const between = await runCli([
+      'key',
+      '--url',
+      service.url,
+      '--token-file',
+      token,
+      'show',
+      'demo',
+      '--json',
+    ]);
+    expect(jsonOf(before)).toEqual(jsonOf(between));
+    const nearest = await runCli([
+      '--url',
+      'http://127.0.0.1:1',
+      'status',
+      '--url',
+      service.url,
+      '--token-file',
+      token,
+    ]);
+    expect(nearest.code).toBe(0);
+  });
+});
+
+describe('key', () => {
+  it('creates, lists in columns, shows, disables and enables', async () => {
+    const created = await admin('key create payroll --tag hot --tag eu');
+    expect(created.code).toBe(0);
+    expect(valueOf(created, 'tags')).toBe('hot, eu');
+
+    const listed = await admin('key list --tag hot');
+    const [head, row, ...rest] = listed.stdout.trimEnd().split('\n');
+    expect(head).toMatch(/^NAME {5}STATE {4}VERSION {2}ADDRESS +TAGS +LAST USED$/);
+    expect(row).toMatch(/^payroll {2}enabled {2}1 {8}0x[0-9a-f]{40} {2}hot, eu {2}never$/);
+    expect(rest).toEqual([]);
+    expect(jsonOf<{ items: object[] }>(await admin('key list --json')).items).toHaveLength(2);
+
+    const disabled = await runCli(
+      ['key', 'disable', 'payroll', '--reason', 'suspected leak', '--json'],
+      adminEnv(),
+    );
+    expect(jsonOf(disabled)).toMatchObject({ state: 'disabled' });
+    const refused = await demo(`sign message payroll hello`);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('version 1 of key payroll is disabled');
+    expect(valueOf(await admin('key enable payroll --version 1 --reason cleared'), 'state')).toBe('enabled');
+  });
+
+  it('wants a reason to disable, and says so', async () => {
+    const { code, stderr } = await admin('key disable payroll');
+    expect(code).toBe(1);
+    expect(stderr).toContain("required option '--reason <text>' not specified");
+  });
+
+  it('does not let a name be a path', async () => {
+    const { code, stderr } = await admin('key show ..');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: 'countersign: name: ".." is not a name that anything here has\n',
+    });
+  });
+
+  it('imports a private key from standard input, with or without 0x', async () => {
+    const hex = '5a'.repeat(31) + '17';
+    const imported = await admin('key import fresh --private-key-file - --tag cold --json', {
+      stdin: `${hex}\n`,
+    });
+    expect(jsonOf(imported)).toMatchObject({
+      name: 'fresh',
+      tags: ['cold'],
+      versions: [{ origin: 'imported' }],
+    });
+    expect(imported.stdout + imported.stderr).not.toContain(hex);
+  });
+
+  it('has nobody to ask without a terminal', async () => {
+    const { code, stderr } = await admin('key import other');
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      'there is no terminal to ask for the private key on: give --private-key-file FILE',
+    );
+  });
+
+  it.skipIf(!existsSync(VECTORS))(
+    'refuses a keystore that the public knows, unless it is allowed',
+    async () => {
+      const vectors = JSON.parse(readFileSync(VECTORS, 'utf8')) as Record<
+        string,
+        { json: object; password: string }
+      >;
+      const { json, password } = vectors['test1']!;
+      const keystore = file('keystore.json', JSON.stringify(json));
+      const passwordFile = file('password', `${password}\n`);
+      const importing = `key import vector --keystore ${keystore} --password-file`;
+
+      const refused = await admin(`${importing} ${passwordFile}`);
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toMatch(/public knowledge .*\n {2}request [0-9a-f-]{36}\n$/);
+      const wrong = await admin(`${importing} - --allow-well-known`, { stdin: 'not this' });
+      expect(wrong.code).toBe(1);
+      const accepted = await admin(`${importing} ${passwordFile} --allow-well-known`);
+      expect(accepted.code).toBe(0);
+      expect(valueOf(accepted, '  address')).toBe('0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b');
+    },
+  );
+});
+
+describe('sign', () => {
+  it('signs a transaction from flags, with amounts in units', async () => {
+    const args = ['sign', 'tx', 'demo', ...TRANSACTION.split(' '), '--nonce', '0', '--value', '0.5 ether'];
+    const signed = await runCli(args, demoEnv());
+    expect(signed).toMatchObject({ code: 0, stderr: '' });
+    const transaction = Transaction.from(valueOf(signed, 'raw transaction') ?? '');
+    expect(transaction.value).toBe(5n * 10n ** 17n);
+    expect(transaction.from?.toLowerCase()).toBe(address);
+    expect(valueOf(signed, 'transaction hash')).toBe(transaction.hash);
+    expect(valueOf(signed, 'rule')).toBe('small-payments (policy revision 7)');
+    expect(valueOf(signed, 'audit entry')).toMatch(/^\d+$/);
+  });
+
+  it('signs a transaction from a file and from standard input, and prints JSON when asked for both', async () => {
+    const transaction = { chainId: 31337, nonce: 1, to: DEAD, gasLimit: 21000, gasPrice: '1000000000' };
+    const input = file('transaction.json', JSON.stringify(transaction));
+    const fromFile = await demo(`sign tx demo --json ${input}`);
+    expect(valueOf(fromFile, 'signature')).toMatch(/^0x[0-9a-f]{130}$/);
+    const again = await demo('sign tx demo --json - --json', { stdin: JSON.stringify(transaction) });
+    const answer = jsonOf<SignAnswer>(again);
+    expect(answer.rawTransaction).toBe(valueOf(fromFile, 'raw transaction'));
+    const globally = await demo(`--json sign tx demo --json ${input}`);
+    expect(jsonOf<SignAnswer>(globally).signature).toBe(answer.signature);
+  });
+
+  it('reads a file as strictly as the service reads a body', async () => {
+    const twice = await demo('sign tx demo --json -', { stdin: `{"to":"${DEAD}","to":"${DEAD}"}` });
+    expect(twice).toMatchObject({
+      code: 1,
+      stderr: 'countersign: standard input cannot be used: to: is given twice\n',
+    });
+    const rounded = await demo('sign tx demo --json -', { stdin: '{"value":9007199254740993}' });
+    expect(rounded.stderr).toContain('a JSON number must be an integer below 2^53');
+    const both = await demo(`sign tx demo --json - --nonce 1`, { stdin: '{}' });
+    expect(both.stderr).toContain('with --json or with flags, not both');
+  });
+
+  it('lists every wrong field, then the request id', async () => {
+    const { code, stdout, stderr } = await demo(`sign tx demo --to 0x12 --gas-limit x`);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^countersign: the request is not valid: /);
+    const fields = lines.slice(1, -1).map((line) => /^ {2}transaction\.(\w+): \S/.exec(line)?.[1]);
+    expect(fields).toEqual(expect.arrayContaining(['chainId', 'nonce', 'to', 'gasLimit']));
+    expect(lines.at(-1)).toMatch(/^ {2}request [0-9a-f-]{36}$/);
+  });
+
+  it('signs messages, typed data, authorizations and digests', async () => {
+    const message = await runCli(['sign', 'message', 'demo', 'hello, world'], demoEnv());
+    expect(verifyMessage('hello, world', valueOf(message, 'signature') ?? '').toLowerCase()).toBe(address);
+    const bytes = await demo('sign message demo --data 0x00ff');
+    expect(verifyMessage(new Uint8Array([0, 255]), valueOf(bytes, 'signature') ?? '').toLowerCase()).toBe(
+      address,
+    );
+    expect((await demo('sign message demo')).stderr).toContain('give the text of the message, or --data');
+
+    const typed = await demo('sign typed-data demo --json -', { stdin: JSON.stringify(TYPED_DATA) });
+    const { domain, types, message: mail } = TYPED_DATA;
+    expect(verifyTypedData(domain, types, mail, valueOf(typed, 'signature') ?? '').toLowerCase()).toBe(
+      address,
+    );
+
+    const authorization = await demo(
+      `sign authorization demo --chain-id 31337 --address 0x${'22'.repeat(20)} --nonce 0`,
+    );
+    expect(valueOf(authorization, 'rule')).toBe('delegation (policy revision 7)');
+
+    const digest = `0x${'ab'.repeat(32)}`;
+    expect(valueOf(await demo(`sign digest demo ${digest} --purpose login`), 'digest')).toBe(digest);
+    const denied = await demo(`sign digest demo ${digest} --purpose other`);
+    expect(denied).toMatchObject({ code: 3, stdout: '' });
+  });
+});
+
+describe('denials', () => {
+  it('ends with 3 when the policy denies, and names the rule that came close', async () => {
+    const args = ['sign', 'tx', 'demo', ...TRANSACTION.split(' '), '--nonce', '9', '--value', '2 ether'];
+    const { code, stdout, stderr } = await runCli(args, demoEnv());
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toMatch(/\n {2}rule small-payments: .*\n {2}request /);
+  });
+
+  it('ends with 3 when the role does not allow it', async () => {
+    const { code, stderr } = await demo('key create mine');
+    expect(code).toBe(3);
+    expect(stderr).toContain('countersign: this takes one of the roles admin\n');
+  });
+});
+
+describe('principal and token', () => {
+  it('creates a principal and its credential, uses it, and takes it away', async () => {
+    const created = await admin('principal create ci --role signer --json');
+    const { id } = jsonOf<{ id: string }>(created);
+    expect((await admin('principal list')).stdout).toMatch(
+      /^NAME +ROLES +STATE +ID$[^]*^ci +signer +enabled /m,
+    );
+    expect(valueOf(await admin('principal show ci'), 'id')).toBe(id);
+    expect(valueOf(await admin(`principal show ${id}`), 'principal')).toBe('ci');
+
+    const tokenFile = path.join(directory, 'ci.token');
+    const made = await admin(
+      `token create ci --cidr 127.0.0.0/8 --expires-at 2099-01-01T00:00:00Z --output ${tokenFile}`,
+    );
+    expect(made.stdout).not.toContain('cs_');
+    expect(statSync(tokenFile).mode & 0o777).toBe(0o600);
+    const credential = valueOf(made, 'credential') ?? '';
+    const ci = cliFor(service.url, tokenFile);
+    expect((await ci('sign message demo hello')).code).toBe(0);
+    expect((await admin('token list ci')).stdout).toMatch(
+      new RegExp(`^${credential}  valid .* 127\\.0\\.0\\.0/8$`, 'm'),
+    );
+
+    expect(valueOf(await admin('principal set-roles ci approver operator'), 'roles')).toBe(
+      'approver, operator',
+    );
+    expect((await ci('sign message demo hello')).code).toBe(3);
+    expect(valueOf(await admin('principal disable ci'), 'state')).toBe('disabled');
+    expect((await ci('status')).code).toBe(1);
+    expect(valueOf(await admin('principal enable ci'), 'state')).toBe('enabled');
+    expect((await ci('status')).code).toBe(0);
+    expect((await admin(`token revoke ci ${credential}`)).code).toBe(0);
+    const revoked = await ci('status');
+    expect(revoked.code).toBe(1);
+    expect(revoked.stderr).toContain('countersign: a valid credential is required');
+  });
+
+  it('prints a token alone on standard output, and never over a file that is there', async () => {
+    const printed = await admin('token create demo');
+    expect(printed.stdout).toMatch(/^cs_[0-9a-f]{16}_[A-Za-z0-9_-]{43}\n$/);
+    expect(printed.stderr).toContain('shown this once');
+    const there = file('there.token', 'keep me');
+    const before = jsonOf<{ items: object[] }>(await admin('token list demo --json')).items.length;
+    const refused = await admin(`token create demo --output ${there}`);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('it is there already') as string,
+    });
+    expect(readFileSync(there, 'utf8')).toBe('keep me');
+    expect(jsonOf<{ items: object[] }>(await admin('token list demo --json')).items).toHaveLength(before);
+  });
+
+  it('says which of the wrong things a principal is', async () => {
+    expect((await admin('principal show nobody')).stderr).toBe(
+      'countersign: there is no principal named nobody\n',
+    );
+    const pair = await admin('principal set-roles demo signer admin');
+    expect(pair).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('\n  roles: signer and admin exclude') as string,
+    });
+  });
+});
+
+describe('policy', () => {
+  it('shows the policy as YAML that is the same policy', async () => {
+    const shown = await admin('policy show');
+    const copy = file('copy.yaml', shown.stdout);
+    const { hash } = jsonOf<{ hash: string }>(await admin('policy show --json'));
+    expect(shown.stdout).toMatch(new RegExp(`^# revision 7, hash ${hash}\n`));
+    expect(jsonOf(await runCli(['policy', 'lint', copy, '--json']))).toEqual({
+      ok: true,
+      revision: 7,
+      hash,
+      rules: 4,
+    });
+  });
+
+  it('lints offline, and prints every problem', async () => {
+    const bad = file('bad.yaml', 'revision: 1\nrules:\n  - id: A\n    effect: perhaps\n');
+    const linted = await runCli(['policy', 'lint', bad]);
+    expect(linted).toMatchObject({ code: 1, stderr: '' });
+    expect(linted.stdout).toMatch(/^FAILED .*bad\.yaml: 4 problems\n/);
+    expect(linted.stdout).toContain(`  rules[0].effect: ${bad}:4:13: must be allow or deny`);
+    const asJson = await runCli(['policy', 'lint', '-', '--json'], { stdin: readFileSync(bad, 'utf8') });
+    expect(asJson.code).toBe(1);
+    expect((JSON.parse(asJson.stdout) as { problems: object[] }).problems).toHaveLength(4);
+  });
+
+  it('explains a decision for oneself and for another principal, without signing', async () => {
+    const size = async (): Promise<number> =>
+      jsonOf<{ audit: { size: number } }>(await admin('status --json')).audit.size;
+    const before = await size();
+    const allowed = await admin('policy explain message demo hello --principal demo');
+    expect(allowed).toMatchObject({ code: 0, stderr: '' });
+    expect(valueOf(allowed, 'rule')).toBe('texts');
+    const denied = await demo(`policy explain tx demo ${TRANSACTION} --nonce 0 --value 2000000000000000000`);
+    expect(denied).toMatchObject({ code: 3, stderr: '' });
+    expect(valueOf(denied, 'came close')).toContain('small-payments: ');
+    const typed = await demo('policy explain typed-data demo --json - --json', {
+      stdin: JSON.stringify(TYPED_DATA),
+    });
+    expect(jsonOf(typed)).toMatchObject({ effect: 'allow', rule: 'texts' });
+    expect(await size()).toBe(before);
+  });
+});
+
+describe('audit show', () => {
+  it('shows the newest entries, filters, and goes on where it ended', async () => {
+    const newest = await admin('audit show --limit 3 --json');
+    const { size } = jsonOf<{ audit: { size: number } }>(await admin('status --json')).audit;
+    const indexes = jsonOf<{ items: { index: number }[] }>(newest).items.map(({ index }) => index);
+    expect(indexes).toEqual([size - 3, size - 2, size - 1]);
+
+    const filtered = await admin('audit show --kind sign --effect allow --limit 2');
+    expect(filtered.stdout.split('\n')[0]).toMatch(
+      /^INDEX +TIME +KIND +OUTCOME +PRINCIPAL +KEY +OPERATION +RULE$/,
+    );
+    expect(filtered.stdout.trimEnd().split('\n')).toHaveLength(3);
+    const next = /^more: --from (\d+)$/m.exec(filtered.stderr)?.[1] ?? '';
+    expect(
+      (await admin(`audit show --kind sign --effect allow --limit 1 --from ${next} --json`)).stdout,
+    ).toContain(`"index": ${next}`);
+    const none = await admin('audit show --kind no.such');
+    expect(none).toEqual({ code: 0, stdout: '', stderr: 'no entries\n' });
+  });
+
+  it('shows one entry whole', async () => {
+    const entry = await admin('audit show 0');
+    expect(valueOf(entry, 'kind')).toBe('service.started');
+    expect(entry.stdout).toContain('detail {\n');
+    expect(jsonOf(await admin('audit show 0 --json'))).toMatchObject({
+      index: 0,
+      entry: { kind: 'service.started' },
+    });
+    expect(await admin('audit show 999999')).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('does not let what was logged steer the terminal', async () => {
+    const reason = 'a\u001B[2Jb\u202Ec';
+    await runCli(['key', 'disable', 'payroll', '--reason', reason], adminEnv());
+    const { items } = jsonOf<{ items: { index: number; entry: { detail: { reason: string } } }[] }>(
+      await admin('audit show --kind key.state_changed --limit 100 --json'),
+    );
+    expect(items.at(-1)?.entry.detail.reason).toBe(reason);
+    const shown = await admin(`audit show ${items.at(-1)?.index}`);
+    expect(shown.stdout).toContain('a\\u001b[2Jb\\u202ec');
+  });
+});
+
+describe('what can be wrong before the service is asked', () => {
+  it('says that nothing listens, where, and how to start it', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { code, stdout, stderr } = await admin('status', { env: { COUNTERSIGN_URL: url } });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(
+      `countersign: nothing listens at ${url}: start the service with \`countersign start\`, or name its address with --url or COUNTERSIGN_URL\n`,
+    );
+  });
+
+  it('sends no token over plain HTTP to another machine', async () => {
+    const { code, stderr } = await admin('status --url http://192.0.2.1:8700');
+    expect(code).toBe(1);
+    expect(stderr).toContain('plain HTTP to 192.0.2.1 would show the token to the network');
+  });
+
+  it('says what is wrong with the token file', async () => {
+    const bare = await runCli(['status', '--url', service.url]);
+    expect(bare).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no credential: give --token-file') as string,
+    });
+    const missing = await admin('status --token-file /nonexistent/token');
+    expect(missing.stderr).toBe(
+      'countersign: the token cannot be read from /nonexistent/token: there is no such file\n',
+    );
+    const other = await admin(`status --token-file ${file('other', 'a private diary\n')}`);
+    expect(other.stderr).toMatch(/^countersign: the token file .*other does not hold a token/);
+    expect(other.stderr).not.toContain('diary');
+  });
+
+  it('warns of a token file that others can read, and goes on', async () => {
+    const open = file('open.token', `${service.adminToken}\n`, 0o644);
+    const { code, stderr } = await admin(`status --token-file ${open}`);
+    expect(code).toBe(0);
+    expect(stderr).toBe(
+      `warning: other users of this machine can open ${open}, which holds the token: chmod 600 ${open}\n`,
+    );
+  });
+
+  it('is told the same of every token that is wrong', async () => {
+    const wrong = file('wrong.token', `cs_${'0'.repeat(16)}_${'A'.repeat(43)}`);
+    const { code, stdout, stderr } = await admin(`status --token-file ${wrong}`);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^countersign: a valid credential is required.*\n {2}request \S+\n$/);
+  });
+
+  it('helps with commands that there are not', async () => {
+    expect((await admin('key lits')).stderr).toContain('Did you mean list?');
+    expect(await admin('--version')).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    const help = await admin('help sign');
+    expect(help.code).toBe(0);
+    expect(help.stdout).toContain('typed-data [options] <key>');
+  });
+});
+
+describe('start', () => {
+  it('refuses a data directory that another process has, with the reason', async () => {
+    const { code, stderr } = await refusedStart(['--data', service.data]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `countersign: another countersign process is running on the data directory ${service.data}: stop it first`,
+    );
+  });
+});
+
+function adminEnv(): { env: Record<string, string> } {
+  return {
+    env: { COUNTERSIGN_URL: service.url, COUNTERSIGN_TOKEN_FILE: path.join(service.data, 'admin.token') },
+  };
+}
+
+function demoEnv(): { env: Record<string, string> } {
+  return {
+    env: { COUNTERSIGN_URL: service.url, COUNTERSIGN_TOKEN_FILE: path.join(service.data, 'demo.token') },
+  };
+}

@@ -1,0 +1,293 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { wipe } from '../../src/bytes.ts';
+import { openSecret } from '../../src/keystore/envelope.ts';
+import { openWith } from '../../src/keystore/seal.ts';
+import { addressOf, publicKeyOf } from '../../src/secp256k1.ts';
+import { openForReading } from '../../src/storage/sqlite/database.ts';
+import { keyTables } from '../../src/storage/sqlite/keys.ts';
+import { sealTables } from '../../src/storage/sqlite/system.ts';
+import {
+  expectStatus,
+  makeDirectory,
+  startService,
+  until,
+  type KeyAnswer,
+  type RunningService,
+} from '../service.ts';
+
+/**
+ * Looks for secrets in the memory of the running processes: a core of each is taken with gcore (gdb) and searched
+ * for every form in which JavaScript code is likely to leave a key.
+ */
+const SIGNATURES = 200;
+
+const refused = await whyNoCores();
+const mustRun = process.env['CI'] === 'true';
+
+test.runIf(mustRun)('cores can be taken here', () => {
+  expect(refused).toBeUndefined();
+});
+
+describe.skipIf(refused !== undefined)(
+  `memory${refused === undefined ? '' : ` (skipped: ${refused})`}`,
+  () => {
+    test('a secret that a process holds in these forms is found in each', async () => {
+      const secret = randomBytes(32);
+      const child = await holdInEveryForm(secret);
+      try {
+        const found = await scan(child.pid!, { secret });
+        const missed = Object.entries(found['secret']!).filter(([, copies]) => copies === 0);
+        expect(missed).toEqual([]);
+      } finally {
+        child.kill('SIGKILL');
+      }
+    });
+
+    describe('of the service', () => {
+      let service: RunningService;
+      let secrets: Secrets;
+
+      beforeAll(async () => {
+        service = await startService({ logLevel: 'info' });
+        secrets = await openSecrets(service.data);
+      });
+      afterAll(async () => {
+        wipe(...Object.values(secrets ?? {}));
+        await service?.stop();
+      });
+
+      test('the key that the test has opened is the one that signs', async () => {
+        const key = expectStatus(200, await service.demo.get<KeyAnswer>('/v1/keys/demo'));
+        expect(key.versions[0]!.address).toBe(addressOf(publicKeyOf(secrets.privateKey)));
+      });
+
+      test('after the start: nothing in the API process', async () => {
+        expect(present(await look('API process after the start', service.pid))).toEqual([]);
+      });
+
+      test(`while it signs and after ${SIGNATURES} signatures: nothing in the API process, the key in the signer process`, async () => {
+        const load = startLoad(service);
+        await load.untilSigned(SIGNATURES);
+        const busy = await look('API process while it signs', service.pid);
+        await look('signer process while it signs', service.signerPid);
+        expect(await load.stop()).toBeGreaterThanOrEqual(SIGNATURES);
+        expect(present(busy)).toEqual([]);
+        expect(present(await look('API process after signing', service.pid))).toEqual([]);
+
+        // So that this scan can fail: there it must be, as bytes and in no other form.
+        const { bytes, ...otherForms } = (await look('signer process after signing', service.signerPid))[
+          'privateKey'
+        ]!;
+        expect(bytes).toBeGreaterThanOrEqual(1);
+        expect(present({ privateKey: otherForms })).toEqual([]);
+      });
+
+      test('after the seal: nothing in either', async () => {
+        expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+        expect(present(await look('API process after the seal', service.pid))).toEqual([]);
+        expect(present(await look('signer process after the seal', service.signerPid))).toEqual([]);
+      });
+
+      test('unsealed and sealed once more: nothing in either', async () => {
+        expectStatus(200, await service.admin.post('/v1/sys/unseal', {}));
+        expectStatus(200, await service.demo.post('/v1/keys/demo/sign/message', { message: 'again' }));
+        const unsealed = await look('signer process after unsealing', service.signerPid);
+        expect(unsealed['privateKey']!['bytes']).toBeGreaterThanOrEqual(1);
+        expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+        expect(present(await look('API process after the second seal', service.pid))).toEqual([]);
+        expect(present(await look('signer process after the second seal', service.signerPid))).toEqual([]);
+      });
+
+      async function look(where: string, pid: number): Promise<Found> {
+        const found = await scan(pid, secrets);
+        console.log(`${where}: ${present(found).join('; ') || 'nothing'}`);
+        return found;
+      }
+    });
+  },
+);
+
+/** What must be in the signer process only, while it is unsealed. A type and not an interface: it is scanned by name. */
+type Secrets = {
+  /** Of the demo key, which the service has generated. */
+  readonly privateKey: Buffer;
+  /** Of the first and only term. */
+  readonly kek: Buffer;
+  /** The file beside the data. */
+  readonly sealKey: Buffer;
+  /** Ed25519 seed of the log. */
+  readonly logKey: Buffer;
+};
+
+/** Opens what is sealed in a data directory, as somebody with a copy of it would. */
+async function openSecrets(data: string): Promise<Secrets> {
+  const sealKey = readFileSync(path.join(data, 'seal.key'));
+  const { db, close } = openForReading(data);
+  try {
+    const { config, keyring: sealed } = sealTables(db).seal()!;
+    const keyring = await openWith(config, sealKey, sealed);
+    const kekOf = (term: number): Buffer => keyring.kek(term);
+    const keys = keyTables(db);
+    const [key] = keys.keys();
+    const { version, address } = key!.versions[0]!;
+    const identity = { keyId: key!.id, version, curve: 'secp256k1', address } as const;
+    const log = sealTables(db).logKey()!;
+    const logIdentity = { keyId: 'audit-log', version: 1, curve: 'ed25519', address: log.publicKey } as const;
+    return {
+      privateKey: openSecret(kekOf, identity, keys.sealedKey(key!.id, version)),
+      kek: keyring.kek(1),
+      sealKey,
+      logKey: openSecret(kekOf, logIdentity, log.sealed),
+    };
+  } finally {
+    close();
+  }
+}
+
+/** Every form in which a copy of a secret may lie, and the two halves of it, for what is left of freed memory. */
+function formsOf(secret: Buffer): { readonly [form: string]: Buffer } {
+  const hex = secret.toString('hex');
+  const decimal = BigInt(`0x${hex}`).toString();
+  return {
+    bytes: secret,
+    'bytes reversed': Buffer.from(secret).reverse(),
+    'first half': secret.subarray(0, 16),
+    'second half': secret.subarray(16),
+    'hex, lower case': Buffer.from(hex),
+    'hex, upper case': Buffer.from(hex.toUpperCase()),
+    'hex in UTF-16, lower case': Buffer.from(hex, 'utf16le'),
+    'hex in UTF-16, upper case': Buffer.from(hex.toUpperCase(), 'utf16le'),
+    decimal: Buffer.from(decimal),
+    'decimal in UTF-16': Buffer.from(decimal, 'utf16le'),
+    base64: Buffer.from(secret.toString('base64').replace('=', '')),
+    base64url: Buffer.from(secret.toString('base64url')),
+    'list of numbers': Buffer.from(secret.join(',')),
+  };
+}
+
+/** Copies by form. A whole copy is not counted again as its halves. */
+type Found = { readonly [secret: string]: { readonly [form: string]: number } };
+
+async function scan(pid: number, secrets: { readonly [name: string]: Buffer }): Promise<Found> {
+  const directory = mkdtempSync(path.join(makeDirectory(), 'core-'));
+  try {
+    await promisify(execFile)('gcore', ['-o', path.join(directory, 'core'), `${pid}`], {
+      maxBuffer: 1 << 24,
+    });
+    return await search(path.join(directory, `core.${pid}`), secrets);
+  } finally {
+    // It holds what this test is to find nowhere.
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function search(file: string, secrets: { readonly [name: string]: Buffer }): Promise<Found> {
+  const counts = Object.entries(secrets).map(([name, secret]) => ({
+    name,
+    forms: Object.entries(formsOf(secret)).map(([form, pattern]) => ({ form, pattern, copies: 0 })),
+  }));
+  const all = counts.flatMap(({ forms }) => forms);
+  const overlap = Math.max(...all.map(({ pattern }) => pattern.length)) - 1;
+  let tail = Buffer.alloc(0);
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 24 })) {
+    const window = Buffer.concat([tail, chunk as Buffer]);
+    for (const each of all) {
+      // What lies wholly in the tail was counted with the chunk before.
+      const start = Math.max(0, tail.length - each.pattern.length + 1);
+      for (let at = window.indexOf(each.pattern, start); at >= 0; at = window.indexOf(each.pattern, at + 1))
+        each.copies += 1;
+    }
+    tail = Buffer.from(window.subarray(Math.max(0, window.length - overlap)));
+  }
+  return Object.fromEntries(
+    counts.map(({ name, forms }) => {
+      const found = Object.fromEntries(forms.map(({ form, copies }) => [form, copies]));
+      const whole = found['bytes']!;
+      return [
+        name,
+        {
+          ...found,
+          'first half': found['first half']! - whole,
+          'second half': found['second half']! - whole,
+        },
+      ];
+    }),
+  );
+}
+
+function present(found: Found): string[] {
+  return Object.entries(found).flatMap(([name, forms]) =>
+    Object.entries(forms).flatMap(([form, copies]) => (copies > 0 ? [`${name}, ${form}: ${copies}`] : [])),
+  );
+}
+
+/** Four callers that sign until they are stopped. */
+function startLoad(service: RunningService): {
+  untilSigned(count: number): Promise<void>;
+  stop(): Promise<number>;
+} {
+  const ending = new AbortController();
+  let signed = 0;
+  const call = async (_: unknown, caller: number): Promise<void> => {
+    while (!ending.signal.aborted) {
+      expectStatus(
+        200,
+        await service.demo.post('/v1/keys/demo/sign/message', { message: `${caller} ${signed}` }),
+      );
+      signed += 1;
+    }
+  };
+  const callers = Promise.all(Array.from({ length: 4 }, call));
+  return {
+    untilSigned: async (count) => {
+      expect(await until(() => signed >= count, 30_000)).toBe(true);
+    },
+    stop: async () => {
+      ending.abort();
+      await callers;
+      return signed;
+    },
+  };
+}
+
+/** A process that has been handed a secret on standard input, and holds it in all forms. */
+async function holdInEveryForm(secret: Buffer): Promise<ChildProcess> {
+  const program = `
+    const secret = require('node:fs').readFileSync(0);
+    const hex = secret.toString('hex');
+    const decimal = BigInt('0x' + hex).toString();
+    globalThis.held = [
+      secret, Buffer.from(secret).reverse(), hex, hex.toUpperCase(), decimal,
+      Buffer.from(hex, 'utf16le'), Buffer.from(hex.toUpperCase(), 'utf16le'), Buffer.from(decimal, 'utf16le'),
+      secret.toString('base64'), secret.toString('base64url'), secret.join(','),
+      Buffer.concat([secret.subarray(0, 16), Buffer.alloc(16)]), Buffer.concat([Buffer.alloc(16), secret.subarray(16)]),
+    ];
+    process.stdout.write('held');
+    setInterval(() => globalThis.held.length, 1_000);
+  `;
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.end(secret);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+/** Why no core can be taken of a process of our own, or undefined when one can. */
+async function whyNoCores(): Promise<string | undefined> {
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  try {
+    await scan(child.pid!, {});
+    return undefined;
+  } catch (error) {
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string };
+    if (code === 'ENOENT') return 'gcore is not installed (it comes with gdb)';
+    return `gcore was refused: ${stderr.trim().split('\n').at(-1) ?? ''}`;
+  } finally {
+    child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,27 @@
+import type { Metrics } from '../../src/metrics.ts';
+import { accessRoutes } from '../../src/http/routes/access.ts';
+import { auditRoutes } from '../../src/http/routes/audit.ts';
+import { keyRoutes } from '../../src/http/routes/keys.ts';
+import { policyRoutes } from '../../src/http/routes/policy.ts';
+import { withReference } from '../../src/http/routes/reference.ts';
+import { signingRoutes } from '../../src/http/routes/signing.ts';
+import { systemRoutes } from '../../src/http/routes/system.ts';
+import type { Route } from '../../src/http/route.ts';
+import type { Service } from '../../src/http/service.ts';
+
+/** What is registered, to compare with; not to be run. */
+export function allRoutes(): Route[] {
+  const service = {} as Service;
+  const metrics = {} as Metrics;
+  const routes = [
+    ...systemRoutes(service, metrics),
+    ...keyRoutes(service),
+    ...signingRoutes(service, metrics),
+    ...policyRoutes(service),
+    ...accessRoutes(service),
+    ...auditRoutes(service),
+  ];
+  return withReference(routes, '0');
+}
+
+export const nameOf = ({ method, path }: { method: string; path: string }): string => `${method} ${path}`;

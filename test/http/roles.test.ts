@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ROLES, type Role } from '../../src/access/roles.ts';
+import { run, type Answered, type Client, type Json, type Running } from './running.ts';
+
+/**
+ * Who may call what, written by hand from the description of the API: admin has keys and principals, policy-admin the
+ * policy, operator the seal, signer signs, auditor reads. `*` is any credential, `public` needs none.
+ */
+const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
+  'GET /healthz': 'public',
+  'GET /readyz': 'public',
+  'GET /metrics': 'public',
+  'GET /openapi.json': 'public',
+  'GET /docs': 'public',
+
+  'GET /v1/sys/status': '*',
+  'POST /v1/sys/init': ['operator'],
+  'POST /v1/sys/unseal': ['operator'],
+  'POST /v1/sys/seal': ['admin', 'operator'],
+
+  'POST /v1/keys': ['admin'],
+  'POST /v1/keys/import': ['admin'],
+  'GET /v1/keys': '*',
+  'GET /v1/keys/{name}': '*',
+  'POST /v1/keys/{name}/versions/{version}/disable': ['admin'],
+  'POST /v1/keys/{name}/versions/{version}/enable': ['admin'],
+
+  'POST /v1/keys/{name}/sign/transaction': ['signer'],
+  'POST /v1/keys/{name}/sign/message': ['signer'],
+  'POST /v1/keys/{name}/sign/typed-data': ['signer'],
+  'POST /v1/keys/{name}/sign/authorization': ['signer'],
+  'POST /v1/keys/{name}/sign/digest': ['signer'],
+  'POST /v1/sign/batch': ['signer'],
+
+  'GET /v1/policy': ['admin', 'policy-admin', 'approver', 'auditor'],
+  'POST /v1/policy/evaluate': ['policy-admin', 'signer', 'auditor'],
+
+  'GET /v1/me': '*',
+  'POST /v1/principals': ['admin'],
+  'GET /v1/principals': ['admin', 'auditor'],
+  'GET /v1/principals/{id}': ['admin', 'auditor'],
+  'PATCH /v1/principals/{id}': ['admin'],
+  'POST /v1/principals/{id}/credentials': ['admin'],
+  'GET /v1/principals/{id}/credentials': ['admin', 'auditor'],
+  'POST /v1/principals/{id}/credentials/{credential}/revoke': ['admin'],
+
+  'GET /v1/audit/entries': ['admin', 'auditor'],
+  'GET /v1/audit/entries/{index}': ['admin', 'auditor'],
+  'GET /v1/audit/checkpoint': ['admin', 'auditor'],
+  'GET /v1/audit/checkpoints': ['admin', 'auditor'],
+  'GET /v1/audit/key': '*',
+};
+
+const PARAMETERS: { readonly [name: string]: string } = {
+  name: 'demo',
+  version: '1',
+  index: '0',
+  id: randomUUID(),
+  credential: '0123456789abcdef',
+};
+
+let service: Running;
+let operations: { route: string; method: string; path: string; operation: Json }[];
+const clients = new Map<Role, Client & { readonly id: string }>();
+
+beforeAll(async () => {
+  service = await run();
+  const { body: document } = await service.client(undefined).get('/openapi.json');
+  operations = Object.entries<Json>(document.paths).flatMap(([path, item]) =>
+    Object.entries<Json>(item).map(([name, operation]) => {
+      const method = name.toUpperCase();
+      return { route: `${method} ${path}`, method, path: fill(path), operation };
+    }),
+  );
+  for (const role of ROLES) clients.set(role, await service.principal([role]));
+});
+afterAll(() => service.end());
+
+function fill(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => PARAMETERS[name] ?? `no value for ${name}`);
+}
+
+/** With a body that no route takes: what gets as far as reading it was let in, and does nothing. */
+function call(client: Client, { method, path }: { method: string; path: string }): Promise<Answered> {
+  if (method === 'GET') return client.get(path);
+  return client.send(method, path, {
+    body: '{"not":"a field"}',
+    headers: { 'content-type': 'application/json' },
+  });
+}
+
+test('the table has every route, and no other', () => {
+  expect(Object.keys(MATRIX).toSorted()).toEqual(operations.map(({ route }) => route).toSorted());
+});
+
+test('the OpenAPI document says what the table says', () => {
+  for (const { route, operation } of operations) {
+    const expected = MATRIX[route] ?? [];
+    expect('security' in operation, route).toBe(expected !== 'public');
+    const roles = typeof expected === 'string' ? undefined : expected.toSorted();
+    expect(operation['x-roles']?.toSorted(), route).toEqual(roles);
+  }
+});
+
+describe.each(ROLES)('role %s', (role) => {
+  test('is let in exactly where the table says, and is logged where it is not', async () => {
+    const from = await service.size();
+    const client = clients.get(role)!;
+    const refused: string[] = [];
+    for (const operation of operations) {
+      const expected = MATRIX[operation.route] ?? [];
+      const allowed = typeof expected === 'string' || expected.includes(role);
+      const { status, body } = await call(client, operation);
+      if (allowed) {
+        expect(status === 401 || status === 403, `${operation.route}: ${status}`).toBe(false);
+        if (operation.method !== 'GET') expect(status, operation.route).toBe(400);
+      } else {
+        expect(status, operation.route).toBe(403);
+        expect(body.code, operation.route).toBe('forbidden');
+        refused.push(operation.route);
+      }
+    }
+    const entries = (await service.entries({ from })).filter(({ kind }) => kind.startsWith('access.'));
+    expect(entries.map(({ detail }) => `${detail.method} ${detail.route}`)).toEqual(refused);
+    for (const entry of entries) {
+      expect(entry).toMatchObject({
+        kind: 'access.forbidden',
+        outcome: 'denied',
+        actor: {
+          principal: expect.stringMatching(/^p/),
+          credential: expect.any(String),
+          address: '127.0.0.1',
+        },
+      });
+    }
+  });
+});
+
+test('without a credential, everything but the public routes is 401, and logged', async () => {
+  const from = await service.size();
+  const refused: string[] = [];
+  for (const operation of operations) {
+    const { status, body, headers } = await call(service.client(undefined), operation);
+    if (MATRIX[operation.route] === 'public') {
+      expect(status, operation.route).toBe(200);
+      continue;
+    }
+    refused.push(operation.route);
+    expect(status, operation.route).toBe(401);
+    expect(body.code).toBe('unauthenticated');
+    expect(headers.get('www-authenticate')).toBe('Bearer');
+  }
+  const entries = (await service.entries({ from })).filter(({ kind }) => kind.startsWith('access.'));
+  expect(entries.map(({ detail }) => `${detail.method} ${detail.route}`)).toEqual(refused);
+  for (const entry of entries) {
+    expect(entry).toMatchObject({
+      kind: 'access.unauthenticated',
+      outcome: 'denied',
+      actor: { address: '127.0.0.1' },
+      detail: { reason: 'no credential' },
+    });
+  }
+});
+
+test('HEAD needs what GET needs', async () => {
+  const auditor = await clients.get('signer')!.send('HEAD', '/v1/audit/entries');
+  expect(auditor.status).toBe(403);
+  expect((await service.client(undefined).send('HEAD', '/v1/me')).status).toBe(401);
+  expect((await clients.get('signer')!.send('HEAD', '/v1/me')).status).toBe(200);
+});
+
+test('who is let in by one role is not stopped by another', async () => {
+  const both = await service.principal(['operator', 'signer']);
+  expect((await both.post('/v1/sys/unseal', { no: 1 })).status).toBe(400);
+  expect((await both.post('/v1/keys/demo/sign/message', { message: 'x' })).status).toBe(200);
+});

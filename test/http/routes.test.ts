@@ -1,0 +1,300 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import {
+  computeAddress,
+  hashAuthorization,
+  recoverAddress,
+  Transaction,
+  verifyMessage,
+  verifyTypedData,
+  Wallet,
+} from 'ethers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allRoutes, nameOf } from './all-routes.ts';
+import { run, transfer, type Answered, type Client, type Json, type Running } from './running.ts';
+
+/** Each route once, as its documentation says; the answer is held against the route's own schema. */
+
+const routes = new Map(allRoutes().map((route) => [nameOf(route), route]));
+const seen = new Set<string>();
+
+let service: Running;
+let admin: Client;
+let signer: Client;
+
+beforeAll(async () => {
+  service = await run();
+  ({ admin, signer } = service);
+});
+afterAll(() => service.end());
+
+/** Calls a route and checks status, media type and shape of the answer. */
+async function call(
+  client: Client,
+  name: string,
+  parameters: Record<string, string> = {},
+  body?: Json,
+): Promise<Answered> {
+  const route = routes.get(name)!;
+  seen.add(name);
+  const target = route.path.replaceAll(/\{(\w+)\}/g, (_, parameter: string) => parameters[parameter]!);
+  const rest = Object.entries(parameters).filter(([parameter]) => !route.path.includes(`{${parameter}}`));
+  const query = rest.length === 0 ? '' : `?${new URLSearchParams(rest).toString()}`;
+  const answered =
+    route.method === 'GET'
+      ? await client.get(target + query)
+      : await client.send(route.method, target, {
+          body: JSON.stringify(body),
+          headers: { 'content-type': 'application/json' },
+        });
+  expect(answered.status, answered.text).toBe(route.answer.status);
+  const type = answered.headers.get('content-type') ?? '';
+  if (route.answer.schema === undefined) {
+    expect(type.startsWith(route.answer.mediaType ?? 'text/plain'), type).toBe(true);
+  } else {
+    expect(type).toMatch(/^application\/json\b/);
+    const parsed = route.answer.schema.safeParse(answered.body);
+    expect(parsed.error?.issues, answered.text).toBeUndefined();
+  }
+  return answered;
+}
+
+const nobody = (): Client => service.client(undefined);
+const TYPED = {
+  domain: { name: 'Ether Mail', version: '1', chainId: 1 },
+  types: { Mail: [{ name: 'contents', type: 'string' }] },
+  primaryType: 'Mail',
+  message: { contents: 'Hello, Bob!' },
+};
+
+test('probes, metrics and reference', async () => {
+  expect((await call(nobody(), 'GET /healthz')).body).toEqual({ status: 'ok' });
+  expect((await call(nobody(), 'GET /readyz')).body).toEqual({ ready: true, reasons: [] });
+  expect((await call(nobody(), 'GET /metrics')).text).toMatch(/^countersign_ready 1$/m);
+  await call(nobody(), 'GET /openapi.json');
+  await call(nobody(), 'GET /docs');
+});
+
+test('status', async () => {
+  const { body } = await call(signer, 'GET /v1/sys/status');
+  expect(body).toMatchObject({ initialized: true, sealed: false, ready: true, seal: { type: 'file' } });
+  expect(body.policy.revision).toBe(7);
+});
+
+test('sealing and unsealing', async () => {
+  expect((await call(admin, 'POST /v1/sys/seal', {}, {})).body.sealed).toBe(true);
+  expect((await nobody().get('/readyz')).status).toBe(503);
+  const refused = await signer.post('/v1/keys/demo/sign/message', { message: 'x' });
+  expect([refused.status, refused.body.code]).toEqual([503, 'sealed']);
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect((await call(admin, 'POST /v1/sys/unseal', {}, {})).body.sealed).toBe(false);
+  expect((await nobody().get('/readyz')).status).toBe(200);
+  expect(
+    (await admin.post('/v1/sys/init', { seal: { type: 'passphrase', passphrase: 'long enough?' } })).status,
+  ).toBe(409);
+});
+
+test('initializing with a passphrase', async () => {
+  const other = await run(undefined, { seal: 'passphrase' });
+  try {
+    const waiting = await nobody().get('/readyz');
+    expect(waiting.status).toBe(200);
+    const notReady = await other.client(undefined).get('/readyz');
+    expect(notReady.status).toBe(503);
+    expect(routes.get('GET /readyz')!.answer.schema!.safeParse(notReady.body).success).toBe(true);
+    const seal = { type: 'passphrase', passphrase: 'correct horse', kdf: { kdf: 'pbkdf2' } };
+    expect((await call(other.admin, 'POST /v1/sys/init', {}, { seal })).body).toMatchObject({
+      initialized: true,
+      sealed: false,
+      seal: { type: 'passphrase' },
+    });
+    await other.admin.post('/v1/sys/seal', {});
+    const wrong = await other.admin.post('/v1/sys/unseal', { passphrase: 'wrong horse' });
+    expect([wrong.status, wrong.body.code]).toEqual([422, 'wrong_password']);
+    const none = await other.admin.post('/v1/sys/unseal', {});
+    expect([none.status, none.body.errors[0].path]).toEqual([400, 'passphrase']);
+    const opened = await call(other.admin, 'POST /v1/sys/unseal', {}, { passphrase: 'correct horse' });
+    expect(opened.body.sealed).toBe(false);
+  } finally {
+    await other.end();
+  }
+});
+
+test('keys', async () => {
+  const { body: made } = await call(admin, 'POST /v1/keys', {}, { name: 'treasury', tags: ['hot', 'eu'] });
+  expect(made).toMatchObject({ name: 'treasury', tags: ['hot', 'eu'], state: 'enabled', primary: 1 });
+  expect((await call(signer, 'GET /v1/keys/{name}', { name: 'treasury' })).body).toEqual(made);
+
+  const wallet = Wallet.createRandom();
+  const source = { type: 'private-key', privateKey: wallet.privateKey };
+  const { body: imported } = await call(admin, 'POST /v1/keys/import', {}, { name: 'imported', source });
+  expect(imported.versions[0]).toMatchObject({ origin: 'imported', address: wallet.address.toLowerCase() });
+
+  const names = async (parameters: Record<string, string>): Promise<string[]> =>
+    (await call(signer, 'GET /v1/keys', parameters)).body.items.map(({ name }: Json) => name);
+  expect(await names({})).toEqual(['demo', 'imported', 'treasury']);
+  expect(await names({ tag: 'hot' })).toEqual(['treasury']);
+  expect(await names({ address: wallet.address })).toEqual(['imported']);
+  expect(await names({ state: 'disabled' })).toEqual([]);
+  const first = await call(signer, 'GET /v1/keys', { limit: '2' });
+  expect(first.body.nextCursor).toBe('imported');
+  expect(await names({ limit: '2', cursor: first.body.nextCursor })).toEqual(['treasury']);
+
+  const version = { name: 'treasury', version: '1' };
+  const disable = 'POST /v1/keys/{name}/versions/{version}/disable';
+  expect((await call(admin, disable, version, { reason: 'drill' })).body).toMatchObject({
+    state: 'disabled',
+  });
+  expect(await names({ state: 'disabled' })).toEqual(['treasury']);
+  const enable = 'POST /v1/keys/{name}/versions/{version}/enable';
+  expect((await call(admin, enable, version, { reason: 'drill is over' })).body).toMatchObject({
+    state: 'enabled',
+  });
+});
+
+const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
+
+test.skipIf(!existsSync(VECTORS))('importing a Web3 keystore (needs the shared vectors)', async () => {
+  const { test1 } = JSON.parse(readFileSync(VECTORS, 'utf8')) as Json;
+  const source = { type: 'web3-v3', keystore: test1.json, password: test1.password };
+  const refused = await admin.post('/v1/keys/import', { name: 'known', source });
+  expect([refused.status, refused.body.code]).toEqual([422, 'unprocessable']);
+  const wrong = { ...source, password: 'not it' };
+  const locked = await admin.post('/v1/keys/import', { name: 'known', source: wrong, allowWellKnown: true });
+  expect([locked.status, locked.body.code]).toEqual([422, 'wrong_password']);
+  const body = { name: 'known', source, allowWellKnown: true };
+  const { body: key } = await call(admin, 'POST /v1/keys/import', {}, body);
+  expect(key.versions[0].address).toBe(computeAddress(`0x${test1.priv}`).toLowerCase());
+});
+
+test('signing', async () => {
+  const address = (await signer.get('/v1/keys/demo')).body.versions[0].address;
+  const sign = async (operation: string, body: Json): Promise<Json> =>
+    (await call(signer, `POST /v1/keys/{name}/sign/${operation}`, { name: 'demo' }, body)).body;
+
+  const signed = await sign('transaction', transfer(0));
+  const transaction = Transaction.from(signed.rawTransaction);
+  expect(transaction.from?.toLowerCase()).toBe(address);
+  expect(transaction.hash).toBe(signed.transactionHash);
+  expect(signed.decision).toEqual({ effect: 'allow', rule: 'transfers', policyRevision: 7 });
+
+  const message = await sign('message', { message: 'Hello, world!', version: 1 });
+  expect(verifyMessage('Hello, world!', message.signature).toLowerCase()).toBe(address);
+  const typed = await sign('typed-data', TYPED);
+  expect(verifyTypedData(TYPED.domain, TYPED.types, TYPED.message, typed.signature).toLowerCase()).toBe(
+    address,
+  );
+  const authorization = { chainId: 31337, address: `0x${'22'.repeat(20)}`, nonce: 0 };
+  const delegation = await sign('authorization', authorization);
+  expect(recoverAddress(hashAuthorization(authorization), delegation.signature).toLowerCase()).toBe(address);
+  const digest = `0x${'ab'.repeat(32)}`;
+  const plain = await sign('digest', { digest, purpose: 'test' });
+  expect(recoverAddress(digest, plain.signature).toLowerCase()).toBe(address);
+
+  const items = [
+    { key: 'demo', operation: 'message', message: 'one' },
+    { key: 'nobody', operation: 'message', message: 'two' },
+  ];
+  const { body } = await call(signer, 'POST /v1/sign/batch', {}, { items });
+  expect(body.items.map(({ status }: Json) => status)).toEqual([200, 404]);
+});
+
+test('the receipt leads to the entry', async () => {
+  const { body: signed } = await signer.post('/v1/keys/demo/sign/message', { message: 'logged' });
+  const { body: found } = await call(admin, 'GET /v1/audit/entries/{index}', {
+    index: String(signed.receipt.index),
+  });
+  expect(found.leafHash).toBe(signed.receipt.leafHash);
+  expect(found.entry).toMatchObject({
+    kind: 'sign',
+    outcome: 'done',
+    requestId: signed.requestId,
+    digest: signed.digest,
+    signature: signed.signature,
+    operation: 'message',
+    actor: { principal: 'demo', address: '127.0.0.1' },
+  });
+});
+
+test('policy', async () => {
+  const { body: policy } = await call(admin, 'GET /v1/policy');
+  expect(policy).toMatchObject({ revision: 7, document: { apiVersion: 'countersign/policy/v1' } });
+  const question = { key: 'demo', operation: 'message', message: 'x' };
+  const size = await service.size();
+  const { body: allowed } = await call(signer, 'POST /v1/policy/evaluate', {}, question);
+  expect(allowed).toMatchObject({ effect: 'allow', rule: 'messages', policyHash: policy.hash });
+  const { body: me } = await call(admin, 'GET /v1/me');
+  const { body: denied } = await call(
+    signer,
+    'POST /v1/policy/evaluate',
+    {},
+    { ...question, principal: me.id },
+  );
+  expect(denied).toMatchObject({ effect: 'deny' });
+  expect(await service.size()).toBe(size);
+});
+
+test('principals and credentials', async () => {
+  const { body: made } = await call(admin, 'POST /v1/principals', {}, { name: 'payouts', roles: ['signer'] });
+  const { id } = made;
+  expect((await call(admin, 'GET /v1/principals/{id}', { id })).body).toEqual(made);
+  expect((await call(admin, 'GET /v1/principals')).body.items).toContainEqual(made);
+  const expiresAt = '2099-01-01T00:00:00.000Z';
+  const credentials = 'POST /v1/principals/{id}/credentials';
+  const { body: credential } = await call(admin, credentials, { id }, { expiresAt, cidrs: ['127.0.0.0/8'] });
+  expect(credential).toEqual({
+    id: credential.id,
+    token: expect.stringMatching(/^cs_[0-9a-f]{16}_[\w-]{43}$/),
+    expiresAt,
+  });
+  const { body: listed } = await call(admin, 'GET /v1/principals/{id}/credentials', { id });
+  expect(listed.items).toEqual([
+    { id: credential.id, createdAt: expect.any(String), expiresAt, cidrs: ['127.0.0.0/8'] },
+  ]);
+  const { body: me } = await call(service.client(credential.token), 'GET /v1/me');
+  expect(me).toEqual({ ...made, credential: credential.id });
+
+  const revoke = 'POST /v1/principals/{id}/credentials/{credential}/revoke';
+  const { body: revoked } = await call(admin, revoke, { id, credential: credential.id }, {});
+  expect(revoked).toMatchObject({ id: credential.id, revokedAt: expect.any(String) });
+  const { body: patched } = await call(admin, 'PATCH /v1/principals/{id}', { id }, { state: 'disabled' });
+  expect(patched).toEqual({ ...made, state: 'disabled' });
+});
+
+test('audit', async () => {
+  const { body: page } = await call(admin, 'GET /v1/audit/entries', { limit: '3', from: '1' });
+  expect(page.items.map(({ index }: Json) => index)).toEqual([1, 2, 3]);
+  expect(page.nextCursor).toBe('4');
+  const { body: signs } = await call(admin, 'GET /v1/audit/entries', {
+    kind: 'sign',
+    principal: 'demo',
+    key: 'demo',
+    operation: 'message',
+    effect: 'allow',
+    since: '2020-01-01T00:00:00Z',
+    until: '2099-01-01T00:00:00Z',
+  });
+  expect(signs.items.length).toBeGreaterThan(0);
+  const vkey = (await call(signer, 'GET /v1/audit/key')).text;
+  const note = (await call(admin, 'GET /v1/audit/checkpoint')).text;
+  const [origin, size] = note.split('\n');
+  expect(vkey.startsWith(`${origin}+`)).toBe(true);
+  expect(Number(size)).toBeGreaterThan(3);
+  const { body: notes } = await call(admin, 'GET /v1/audit/checkpoints');
+  expect(notes.items.at(-1)).toEqual({ size: Number(size), note });
+});
+
+test('a number has one spelling', async () => {
+  for (const limit of ['0x10', '1e1', '01', '', ' 5', '5.0', '-1', '0', '1001', '99999999999999999999']) {
+    const { status, body } = await admin.get(`/v1/keys?limit=${encodeURIComponent(limit)}`);
+    expect([limit, status, body.errors?.[0]?.path]).toEqual([limit, 400, 'limit']);
+  }
+  for (const version of ['0x1', '1.0', '01', '1e0', '0']) {
+    const { status } = await admin.post(`/v1/keys/demo/versions/${version}/disable`, { reason: 'x' });
+    expect([version, status]).toEqual([version, 400]);
+  }
+});
+
+test('nothing was left out', () => {
+  expect([...routes.keys()].filter((name) => !seen.has(name))).toEqual([]);
+});
