@@ -28,11 +28,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: [...FOUNDATION, 'keystore', 'policy', 'audit', 'access', 'signer', 'http'],
   bootstrap: [...FOUNDATION, 'files', 'config', 'keystore', 'policy', 'audit', 'access', 'signer'],
   main: [...FOUNDATION, ...STARTING, 'keystore', 'policy', 'audit', 'access', 'signer', 'http', 'storage'],
-  cli: [...FOUNDATION, 'config', 'log', 'main', 'intent', 'policy', 'audit', 'storage', 'files'],
+  cli: [...FOUNDATION, 'config', 'log', 'main', 'intent', 'policy', 'audit', 'storage', 'files', 'http'],
 };
 
-/** The few modules that other folders may reach only in types: the ports that storage implements. */
-const STORAGE_MAY_IMPORT_OF_HTTP = ['src/http/idempotency.ts'];
+/** What may be seen of http from outside: the port that storage implements; the shapes and the JSON that a client shares. */
+const SEEN_OF_HTTP: Record<string, readonly string[]> = {
+  storage: ['src/http/idempotency.ts'],
+  cli: ['src/http/shapes.ts', 'src/http/json.ts'],
+};
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
@@ -89,11 +92,9 @@ describe('architecture', () => {
     expect([...users].filter((unit) => !['cli', 'main', 'storage'].includes(unit))).toEqual([]);
   });
 
-  it('lets storage see of http only the port it implements', () => {
-    const seen = imports.filter(
-      ({ file, target }) => unitOf(file) === 'storage' && unitOf(target) === 'http',
-    );
-    expect([...new Set(seen.map(({ target }) => target))]).toEqual(STORAGE_MAY_IMPORT_OF_HTTP);
+  it.each(Object.entries(SEEN_OF_HTTP))('lets %s see of http no more than it shares', (unit, seen) => {
+    const targets = imports.filter(({ file, target }) => unitOf(file) === unit && unitOf(target) === 'http');
+    expect([...new Set(targets.map(({ target }) => target))].toSorted()).toEqual(seen.toSorted());
   });
 
   it('keeps the signer process away from everything that it must not reach', () => {

@@ -26,7 +26,10 @@ const file = (): string => path.join(folder, POLICY_FILE);
 
 /** The starter with another revision. */
 function writeRevision(revision: number, change = ''): void {
-  writeFileSync(file(), readFileSync(file(), 'utf8').replace(/^revision: \d+$/m, `revision: ${revision}`) + change);
+  writeFileSync(
+    file(),
+    readFileSync(file(), 'utf8').replace(/^revision: \d+$/m, `revision: ${revision}`) + change,
+  );
 }
 
 async function load(): Promise<PolicyInForce> {
@@ -69,7 +72,7 @@ describe('the policy at start', () => {
 
   it('does not take two policies of one revision', async () => {
     await load();
-    writeFileSync(file(), readFileSync(file(), 'utf8').replace('"1 ether"', '"2 ether"'));
+    writeFileSync(file(), readFileSync(file(), 'utf8').replaceAll('"1 ether"', '"2 ether"'));
     const inForce = await load();
     expect(inForce.problem).toMatch(/its revision is still 1: raise it/);
     expect(() => inForce.current()).toThrow(/no policy in force/);

@@ -45,7 +45,9 @@ describe('configuration', () => {
   });
 
   it('names what it does not know', () => {
-    expect(() => loadConfig({ config: file('lisen: 127.0.0.1:1\n') }, {})).toThrow(/lisen is not a known field/);
+    expect(() => loadConfig({ config: file('lisen: 127.0.0.1:1\n') }, {})).toThrow(
+      /lisen is not a known field/,
+    );
     expect(() => loadConfig({ config: path.join(folder, 'none.yaml') }, {})).toThrow(/cannot be read/);
     expect(() => loadConfig({}, { COUNTERSIGN_SEAL: 'shamir' })).toThrow(/seal/);
   });

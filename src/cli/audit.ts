@@ -28,7 +28,8 @@ export function addAuditCommands(program: Command, host: Host): void {
     'read and verify the log of everything that was decided and done',
   );
 
-  addCommand(group, 'show [entry]', 'one entry; or a table, of the newest entries where nothing narrows it')
+  addCommand(group, 'show', 'one entry; or a table, of the newest entries where nothing narrows it')
+    .argument('[entry]', 'its index', index)
     .option('--from <index>', 'begin at this entry', index)
     .option('--limit <number>', 'show at most so many', count, 20)
     .option('--principal <name>')
@@ -38,11 +39,11 @@ export function addAuditCommands(program: Command, host: Host): void {
     .option('--kind <kind>', 'such as sign or key.created')
     .option('--since <time>', 'RFC 3339')
     .option('--until <time>', 'RFC 3339, exclusive')
-    .action(async (number: string | undefined, options: ShowOptions, command: Command) => {
+    .action(async (number: number | undefined, options: ShowOptions, command: Command) => {
       const session = openSession(host, command);
       const client = session.client();
       if (number !== undefined) {
-        const entry = await client.get<AuditEntry>(`/v1/audit/entries/${index(number)}`);
+        const entry = await client.get<AuditEntry>(`/v1/audit/entries/${number}`);
         session.print(entry, entryText);
         return;
       }
@@ -86,11 +87,11 @@ interface Found {
   readonly nextCursor: string | null;
 }
 
-async function findEntries(client: Client, { limit, from: first, ...filter }: ShowOptions): Promise<Found> {
-  const narrowed = first !== undefined || Object.keys(filter).length > 0;
-  const from = narrowed
-    ? (first ?? 0)
-    : Math.max(0, (await client.get<Status>('/v1/sys/status')).audit.size - limit);
+async function findEntries(client: Client, options: ShowOptions): Promise<Found> {
+  const { from: first, limit, principal, key, operation, effect, kind, since, until } = options;
+  const filter = { principal, key, operation, effect, kind, since, until };
+  const narrowed = first !== undefined || Object.values(filter).some((value) => value !== undefined);
+  const from = narrowed ? (first ?? 0) : Math.max(0, (await logSize(client)) - limit);
   const query: Query = { ...filter, from, limit: Math.min(limit + 1, PAGE_SIZE) };
   const items: AuditEntry[] = [];
   for await (const entry of pagesOf<AuditEntry>(client, '/v1/audit/entries', query)) {
@@ -98,6 +99,10 @@ async function findEntries(client: Client, { limit, from: first, ...filter }: Sh
     items.push(entry);
   }
   return { items, nextCursor: null };
+}
+
+async function logSize(client: Client): Promise<number> {
+  return (await client.get<Status>('/v1/sys/status')).audit.size;
 }
 
 function entryTable(entries: readonly AuditEntry[], width: number | undefined): string {

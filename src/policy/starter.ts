@@ -14,7 +14,7 @@ revision: 1
 #   payouts: ["0x1111111111111111111111111111111111111111"]
 
 rules:
-# Plain transfers on a local development chain (Anvil and Hardhat use chain id 31337).
+  # Plain transfers on a local development chain (Anvil and Hardhat use chain id 31337).
   - id: dev-transfers
     effect: allow
     principals: { roles: [signer] }
@@ -26,8 +26,8 @@ rules:
         - value: { lte: "1 ether" }
         - maxTotalFee: { lte: "0.05 ether" }   # gas limit x highest gas price, plus blob fees
 
-# EIP-7702 transactions (type 4) there: they carry delegations that other accounts have signed.
-# They need a rule that bounds how many, and on which chains.
+  # EIP-7702 transactions (type 4) there: they carry delegations that other accounts have signed.
+  # They need a rule that bounds how many, and on which chains.
   - id: dev-set-code
     effect: allow
     principals: { roles: [signer] }
@@ -41,16 +41,16 @@ rules:
         - maxTotalFee: { lte: "0.05 ether" }
         - authorizations: { max: 4, every: { chainId: { eq: 31337 } } }
 
-# Messages (EIP-191, personal_sign). Their prefix keeps them from being valid as transactions.
+  # Messages (EIP-191, personal_sign). Their prefix keeps them from being valid as transactions.
   - id: messages
     effect: allow
     principals: { roles: [signer] }
     keys: { names: ["*"] }
     operations: [message]
 
-# Examples. To use one, remove the leading "# " of its lines and make it yours.
+  # Examples. To use one, remove the leading "# " of its lines and make it yours.
 
-# Pay named recipients on mainnet from keys with the tag "hot". Define the list above first.
+  # Pay named recipients on mainnet from keys with the tag "hot". Define the list above first.
   # - id: mainnet-payouts
   #   effect: allow
   #   principals: { roles: [signer] }
@@ -63,7 +63,7 @@ rules:
   #       - value: { lte: "0.5 ether" }
   #       - maxTotalFee: { lte: "0.01 ether" }
 
-# Let a key delegate its own account to one contract (EIP-7702). A delegate can move everything the account holds.
+  # Let a key delegate its own account to one contract (EIP-7702). A delegate can move everything the account holds.
   # - id: dev-delegation
   #   effect: allow
   #   principals: { roles: [signer] }
@@ -74,8 +74,8 @@ rules:
   #       - chainId: { eq: 31337 }
   #       - authorizations: { every: { address: { eq: "0x2222222222222222222222222222222222222222" } } }
 
-# Typed data (EIP-712). This version does not look inside it, and a signed permit can spend tokens:
-# allow it only for keys that hold nothing of value.
+  # Typed data (EIP-712). This version does not look inside it, and a signed permit can spend tokens:
+  # allow it only for keys that hold nothing of value.
   # - id: login-typed-data
   #   effect: allow
   #   principals: { roles: [signer] }

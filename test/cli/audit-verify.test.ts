@@ -3,6 +3,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leafHash } from '../../src/audit/merkle.ts';
+import { formatVkey } from '../../src/audit/note.ts';
 import { expectStatus, makeDirectory, startService, type RunningService } from '../service.ts';
 import { cliFor, jsonOf, type Cli, type Ran } from './run.ts';
 
@@ -72,21 +73,20 @@ describe('a log in order', () => {
   });
 
   it('is verified while it grows', async () => {
-    let growing = true;
+    const stop = new AbortController();
     const grow = async (): Promise<void> => {
-      while (growing)
-        expectStatus(200, await service.demo.post('/v1/keys/demo/sign/message', { message: 'more' }));
+      while (!stop.signal.aborted) await signMessages(1);
     };
     const growth = grow();
     const rounds = [...(await bothWays()), ...(await bothWays())];
-    growing = false;
+    stop.abort();
     await growth;
     expect(rounds.map(({ stdout }) => stdout.split('\n')[0])).toEqual(['OK', 'OK', 'OK', 'OK']);
   });
 
   it('is not one that another key signed', async () => {
     const [name = ''] = vkey.split('+');
-    const other = (await import('../../src/audit/note.ts')).formatVkey(name, new Uint8Array(32).fill(7));
+    const other = formatVkey(name, new Uint8Array(32).fill(7));
     for (const ran of await bothWays(` --json --vkey ${other}`)) {
       expect(failureOf(ran)).toMatchObject({ problem: 'checkpoint_signature' });
     }

@@ -1,9 +1,8 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createReadStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { promisify } from 'node:util';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wipe } from '../../src/bytes.ts';
 import { openSecret } from '../../src/keystore/envelope.ts';
@@ -20,17 +19,14 @@ import {
   type KeyAnswer,
   type RunningService,
 } from '../service.ts';
+import { present, scan, whyNotReadable, type Found } from './memory-scan.ts';
 
-/**
- * Looks for secrets in the memory of the running processes: a core of each is taken with gcore (gdb) and searched
- * for every form in which JavaScript code is likely to leave a key.
- */
 const SIGNATURES = 200;
 
-const refused = await whyNoCores();
+const refused = await whyNot();
 const mustRun = process.env['CI'] === 'true';
 
-test.runIf(mustRun)('cores can be taken here', () => {
+test.runIf(mustRun)('the memory of other processes can be read here', () => {
   expect(refused).toBeUndefined();
 });
 
@@ -150,83 +146,6 @@ async function openSecrets(data: string): Promise<Secrets> {
   }
 }
 
-/** Every form in which a copy of a secret may lie, and the two halves of it, for what is left of freed memory. */
-function formsOf(secret: Buffer): { readonly [form: string]: Buffer } {
-  const hex = secret.toString('hex');
-  const decimal = BigInt(`0x${hex}`).toString();
-  return {
-    bytes: secret,
-    'bytes reversed': Buffer.from(secret).reverse(),
-    'first half': secret.subarray(0, 16),
-    'second half': secret.subarray(16),
-    'hex, lower case': Buffer.from(hex),
-    'hex, upper case': Buffer.from(hex.toUpperCase()),
-    'hex in UTF-16, lower case': Buffer.from(hex, 'utf16le'),
-    'hex in UTF-16, upper case': Buffer.from(hex.toUpperCase(), 'utf16le'),
-    decimal: Buffer.from(decimal),
-    'decimal in UTF-16': Buffer.from(decimal, 'utf16le'),
-    base64: Buffer.from(secret.toString('base64').replace('=', '')),
-    base64url: Buffer.from(secret.toString('base64url')),
-    'list of numbers': Buffer.from(secret.join(',')),
-  };
-}
-
-/** Copies by form. A whole copy is not counted again as its halves. */
-type Found = { readonly [secret: string]: { readonly [form: string]: number } };
-
-async function scan(pid: number, secrets: { readonly [name: string]: Buffer }): Promise<Found> {
-  const directory = mkdtempSync(path.join(makeDirectory(), 'core-'));
-  try {
-    await promisify(execFile)('gcore', ['-o', path.join(directory, 'core'), `${pid}`], {
-      maxBuffer: 1 << 24,
-    });
-    return await search(path.join(directory, `core.${pid}`), secrets);
-  } finally {
-    // It holds what this test is to find nowhere.
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-async function search(file: string, secrets: { readonly [name: string]: Buffer }): Promise<Found> {
-  const counts = Object.entries(secrets).map(([name, secret]) => ({
-    name,
-    forms: Object.entries(formsOf(secret)).map(([form, pattern]) => ({ form, pattern, copies: 0 })),
-  }));
-  const all = counts.flatMap(({ forms }) => forms);
-  const overlap = Math.max(...all.map(({ pattern }) => pattern.length)) - 1;
-  let tail = Buffer.alloc(0);
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 24 })) {
-    const window = Buffer.concat([tail, chunk as Buffer]);
-    for (const each of all) {
-      // What lies wholly in the tail was counted with the chunk before.
-      const start = Math.max(0, tail.length - each.pattern.length + 1);
-      for (let at = window.indexOf(each.pattern, start); at >= 0; at = window.indexOf(each.pattern, at + 1))
-        each.copies += 1;
-    }
-    tail = Buffer.from(window.subarray(Math.max(0, window.length - overlap)));
-  }
-  return Object.fromEntries(
-    counts.map(({ name, forms }) => {
-      const found = Object.fromEntries(forms.map(({ form, copies }) => [form, copies]));
-      const whole = found['bytes']!;
-      return [
-        name,
-        {
-          ...found,
-          'first half': found['first half']! - whole,
-          'second half': found['second half']! - whole,
-        },
-      ];
-    }),
-  );
-}
-
-function present(found: Found): string[] {
-  return Object.entries(found).flatMap(([name, forms]) =>
-    Object.entries(forms).flatMap(([form, copies]) => (copies > 0 ? [`${name}, ${form}: ${copies}`] : [])),
-  );
-}
-
 /** Four callers that sign until they are stopped. */
 function startLoad(service: RunningService): {
   untilSigned(count: number): Promise<void>;
@@ -277,16 +196,11 @@ async function holdInEveryForm(secret: Buffer): Promise<ChildProcess> {
   return child;
 }
 
-/** Why no core can be taken of a process of our own, or undefined when one can. */
-async function whyNoCores(): Promise<string | undefined> {
+/** Asked of a process of our own. */
+async function whyNot(): Promise<string | undefined> {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   try {
-    await scan(child.pid!, {});
-    return undefined;
-  } catch (error) {
-    const { code, stderr = '' } = error as { code?: unknown; stderr?: string };
-    if (code === 'ENOENT') return 'gcore is not installed (it comes with gdb)';
-    return `gcore was refused: ${stderr.trim().split('\n').at(-1) ?? ''}`;
+    return await whyNotReadable(child.pid!);
   } finally {
     child.kill('SIGKILL');
   }

@@ -64,7 +64,7 @@ describe('the starter policy', () => {
   });
 
   test('has examples that work once they are uncommented', () => {
-    const text = STARTER_POLICY.replaceAll(/^( {2})# /gm, '$1').replaceAll(
+    const text = STARTER_POLICY.replaceAll(/^ {2}# (?=- id| {2})/gm, '  ').replaceAll(
       /^# (lists:| {2}payouts:)/gm,
       '$1',
     );
