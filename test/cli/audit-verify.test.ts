@@ -55,7 +55,7 @@ function failureOf({ code, stdout }: Ran): Report['firstBad'] {
 describe('a log in order', () => {
   it('is verified offline and over the API, with the same result', async () => {
     await cli('audit checkpoint');
-    const reports = (await bothWays(' --json')).map((ran) => jsonOf<Report>(ran));
+    const reports = (await bothWays(' --json')).map((ran) => jsonOf(ran) as Report);
     expect(reports[0]).toEqual(reports[1]);
     expect(reports[0]).toMatchObject({ ok: true, signatures: SIGNED, pinned: false, vkey });
   });

@@ -43,9 +43,9 @@ export function cliFor(url: string, tokenFile: string): Cli {
 }
 
 /** What a command printed with --json; throws when it did not end well. */
-export function jsonOf<T>({ code, stdout, stderr }: Ran): T {
+export function jsonOf({ code, stdout, stderr }: Ran): unknown {
   if (code !== 0) throw new Error(`exit code ${code}: ${stderr}`);
-  return JSON.parse(stdout) as T;
+  return JSON.parse(stdout);
 }
 
 /** A port where nothing listens. */
@@ -57,4 +57,10 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
+}
+
+/** The value beside a name in output made of names and values. */
+export function valueOf({ stdout }: Ran, name: string): string | undefined {
+  const line = stdout.split('\n').find((line) => line.startsWith(`${name}  `));
+  return line?.slice(name.length).trim();
 }

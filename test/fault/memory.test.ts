@@ -13,7 +13,6 @@ import { keyTables } from '../../src/storage/sqlite/keys.ts';
 import { sealTables } from '../../src/storage/sqlite/system.ts';
 import {
   expectStatus,
-  makeDirectory,
   startService,
   until,
   type KeyAnswer,

@@ -241,7 +241,7 @@ describe('framing', () => {
   });
 
   test('chunks are put together', async () => {
-    const chunked = '5\r\n{"nam\r\n10\r\ne":"in-chunks-1"}\r\n0\r\n\r\n';
+    const chunked = '5\r\n{"nam\r\n11\r\ne":"in-chunks-1"}\r\n0\r\n\r\n';
     expect(await post('Transfer-Encoding: chunked\r\nConnection: close\r\n', chunked)).toMatch(
       /^HTTP\/1\.1 201 /,
     );
