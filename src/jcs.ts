@@ -26,6 +26,30 @@ export function canonicalize(value: JsonValue): string {
   return write(value, 0);
 }
 
+/** Whether `text`, which was parsed into `value`, is canonical. A duplicate member is lost in parsing, so that it shows. */
+export function isCanonical(text: string, value: JsonValue): boolean {
+  try {
+    // ECMAScript's own serializer writes canonical JSON but for the order of members and lone surrogates, and is faster.
+    if (!text.includes('\\ud') && isSorted(value, 0) && JSON.stringify(value) === text) return true;
+    return canonicalize(value) === text;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether all members are in canonical order; false for what is nested too deep to be canonical. */
+function isSorted(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth === MAX_DEPTH) return false;
+  if (Array.isArray(value)) return value.every((item) => isSorted(item, depth + 1));
+  let last = '';
+  for (const [name, member] of Object.entries(value)) {
+    if (name < last || !isSorted(member, depth + 1)) return false;
+    last = name;
+  }
+  return true;
+}
+
 function write(value: unknown, depth: number): string {
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'number') return writeNumber(value);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CountersignError } from '../src/errors.ts';
-import { canonicalize, type JsonValue } from '../src/jcs.ts';
+import { canonicalize, isCanonical, type JsonValue } from '../src/jcs.ts';
 
 const VECTORS = path.resolve(import.meta.dirname, '../../shared/vectors/jcs');
 const missing = !existsSync(VECTORS);
@@ -177,5 +177,74 @@ describe('refusals', () => {
   it('allows nesting to 128', () => {
     const deep = `${'['.repeat(128)}${']'.repeat(128)}`;
     expect(canonicalize(JSON.parse(deep) as JsonValue)).toBe(deep);
+  });
+});
+
+describe('isCanonical', () => {
+  /** By the definition. */
+  function expected(text: string, value: JsonValue): boolean {
+    try {
+      return canonicalize(value) === text;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Undefined for what is not JSON. */
+  function parsed(text: string): JsonValue | undefined {
+    try {
+      return JSON.parse(text) as JsonValue;
+    } catch {
+      return undefined;
+    }
+  }
+
+  it('is what canonicalize gives back, for any text', () => {
+    const edits = fc.record({
+      at: fc.nat(),
+      put: fc.oneof(
+        fc.constantFrom(' ', '\\', '\\ud800', '"', ',', '0', '-', 'e', ''),
+        fc.string({ maxLength: 1 }),
+      ),
+    });
+    let canonical = 0;
+    let others = 0;
+    fc.assert(
+      fc.property(anyJson, fc.nat(6), edits, (value, seed, { at, put }) => {
+        const good = canonicalize(value);
+        const cut = at % (good.length + 1);
+        const bent = good.slice(0, cut) + put + good.slice(cut + (at % 2));
+        for (const text of [good, JSON.stringify(shuffled(value, seed)), bent]) {
+          const read = parsed(text);
+          if (read === undefined) continue;
+          const verdict = expected(text, read);
+          if (verdict) canonical += 1;
+          else others += 1;
+          expect(isCanonical(text, read)).toBe(verdict);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(Math.min(canonical, others)).toBeGreaterThan(200);
+  });
+
+  it.each([
+    [true, '{"a":1,"b":[{"c":"\u00e9"}]}'],
+    [true, String.raw`"\\ud800 is written here, not meant"`],
+    [true, '{"10":1,"9":2}'],
+    [false, '{"9":2,"10":1}'],
+    [false, String.raw`"\ud800"`],
+    [false, String.raw`{"\udfff":1}`],
+    [false, '{"a":1,"a":1}'],
+    [false, '[{"b":1,"a":2}]'],
+    [false, '1.0'],
+    [false, '-0'],
+    [false, '1e999'],
+    [false, ' 1'],
+    [true, '['.repeat(128) + ']'.repeat(128)],
+    [false, '['.repeat(129) + ']'.repeat(129)],
+    [false, '['.repeat(32_000) + ']'.repeat(32_000)],
+  ])('%s: %s', (verdict, text) => {
+    expect(isCanonical(text, JSON.parse(text) as JsonValue)).toBe(verdict);
   });
 });

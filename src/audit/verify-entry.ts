@@ -3,7 +3,7 @@ import { asBuffer, fromHex, toHex, type Hex } from '../bytes.ts';
 import { OPERATIONS, type Operation } from '../intent/intent.ts';
 import { digestOf, preimageOf, serializeSigned, transactionHash } from '../intent/preimage.ts';
 import { parseIntent } from '../intent/schema.ts';
-import { canonicalize, type JsonValue } from '../jcs.ts';
+import { isCanonical, type JsonValue } from '../jcs.ts';
 import { recoverAddress, type RecoverableSignature } from '../secp256k1.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 import { leafHash } from './merkle.ts';
@@ -48,13 +48,11 @@ export type EntryProblem =
 
 /** What is wrong with an entry. Ends a verification; becomes the report, never leaves `verifyLog`. */
 export class EntryFault extends Error {
-  readonly index: number;
-  readonly problem: EntryProblem;
+  readonly firstBad: { readonly index: number; readonly problem: EntryProblem; readonly message: string };
 
   constructor(index: number, problem: EntryProblem, what: string) {
     super(`entry ${index} ${what}`);
-    this.index = index;
-    this.problem = problem;
+    this.firstBad = { index, problem, message: this.message };
   }
 }
 
@@ -78,7 +76,7 @@ export function openEntry({ index, bytes, leafHash: stored }: StoredEntry, expec
   const entry = parseJson(text);
   if (entry === undefined) throw new EntryFault(index, 'not_json', 'is not JSON');
   // A duplicate member is lost in parsing, so that it shows here too.
-  if (!isCanonical(entry, text)) {
+  if (!isCanonical(text, entry)) {
     throw new EntryFault(index, 'not_canonical', 'is not canonical JSON (RFC 8785)');
   }
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
@@ -115,14 +113,6 @@ function parseJson(text: string): JsonValue | undefined {
     return JSON.parse(text) as JsonValue;
   } catch {
     return undefined;
-  }
-}
-
-function isCanonical(value: JsonValue, text: string): boolean {
-  try {
-    return canonicalize(value) === text;
-  } catch {
-    return false;
   }
 }
 

@@ -105,9 +105,8 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
       digestsNotRecomputed: 0,
     });
   } catch (error) {
-    const firstBad = firstBadOf(error);
-    if (firstBad === undefined) throw error;
-    return { ok: false, size: tree.size, firstBad };
+    if (!(error instanceof EntryFault || error instanceof LogFault)) throw error;
+    return { ok: false, size: tree.size, firstBad: error.firstBad };
   } finally {
     await heads.return(undefined);
   }
@@ -286,13 +285,6 @@ class LogFault extends Error {
     super(message);
     this.firstBad = { index, problem, message, ...(through !== undefined && { through }) };
   }
-}
-
-function firstBadOf(error: unknown): FirstBad | undefined {
-  if (error instanceof LogFault) return error.firstBad;
-  if (!(error instanceof EntryFault)) return undefined;
-  const { index, problem, message } = error;
-  return { index, problem, message };
 }
 
 /** The error of a function in place of its result, for parsers that throw at what we report. */

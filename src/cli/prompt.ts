@@ -22,8 +22,8 @@ export async function promptHidden(
   show: (text: string) => void,
 ): Promise<Buffer> {
   const typed = Buffer.alloc(MAX_BYTES);
-  show(question);
   keyboard.setRawMode(true);
+  show(question);
   try {
     return await new Promise<Buffer>((resolve, reject) => {
       let length = 0;

@@ -97,10 +97,18 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'):
     properties?: { [name: string]: JsonObject };
     required?: string[];
   };
-  return Object.entries(properties).map(([name, { description, ...schema }]) => {
-    const parameter = { name, in: place, required: place === 'path' || required.includes(name), schema };
-    return description === undefined ? parameter : { ...parameter, description };
-  });
+  return Object.entries(properties).map(([name, property]) =>
+    parameter(name, place, place === 'path' || required.includes(name), property),
+  );
+}
+
+function parameter(
+  name: string,
+  place: 'path' | 'query',
+  required: boolean,
+  { description, ...schema }: JsonObject,
+): JsonObject {
+  return { name, in: place, required, ...(description !== undefined && { description }), schema };
 }
 
 export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { wipe } from '../bytes.ts';
 
 /**
  * The wire between the API process and the signer process: length-prefixed frames over an inherited
@@ -39,7 +40,8 @@ const HEADER_BYTES = 9;
 export function encodeFrame({ kind, id, fields }: Frame): Buffer {
   let length = HEADER_BYTES;
   for (const field of fields) length += 4 + field.length;
-  const frame = Buffer.allocUnsafeSlow(length);
+  // Not `allocUnsafeSlow`: 64 bytes and less would lie in the JavaScript heap, where no wipe reaches every copy.
+  const frame = Buffer.from(new ArrayBuffer(length));
   frame.writeUInt32BE(length - 4, 0);
   frame.writeUInt8(kind, 4);
   frame.writeUInt32BE(id, 5);
@@ -59,7 +61,7 @@ export class FrameReader {
   /** The frames that this chunk completes. Throws when the stream is not ours. */
   push(chunk: Buffer): Frame[] {
     const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    this.#pending.fill(0);
+    if (bytes !== chunk) wipe(this.#pending, chunk);
     const frames: Frame[] = [];
     let offset = 0;
     while (bytes.length - offset >= 4) {
@@ -71,7 +73,9 @@ export class FrameReader {
       offset += 4 + length;
     }
     // A copy: the chunk may be wiped by whoever handles its frames.
-    this.#pending = Buffer.from(bytes.subarray(offset));
+    const rest = bytes.subarray(offset);
+    this.#pending = Buffer.from(rest);
+    wipe(rest);
     return frames;
   }
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { must, run, type Answered, type Client, type Json, type Running } from '../http/running.ts';
+import { must, run, statuses, type Answered, type Client, type Json, type Running } from '../http/running.ts';
 
 let service: Running;
 let admin: Client;
@@ -41,14 +41,16 @@ describe('a credential that is not good', () => {
       return { header: `Bearer ${token}`, reason: 'revoked credential' };
     },
     expired: async () => {
-      const expiresAt = new Date(Date.now() + 400).toISOString();
+      const expiresAt = new Date(Date.now() + 1_000).toISOString();
       const { token } = await makeToken(await makePrincipal(['signer']), { expiresAt });
       must(await service.client(token).get('/v1/me'));
-      await new Promise((resolve) => setTimeout(resolve, 450));
+      await new Promise((resolve) => setTimeout(resolve, 1_050));
       return { header: `Bearer ${token}`, reason: 'expired credential' };
     },
     'outside its networks': async () => {
-      const { token } = await makeToken(await makePrincipal(['signer']), { cidrs: ['10.0.0.0/8', '::/0'] });
+      const { token } = await makeToken(await makePrincipal(['signer']), {
+        cidrs: ['10.0.0.0/8', '2001:db8::/32'],
+      });
       return { header: `Bearer ${token}`, reason: 'address not allowed' };
     },
     'of a disabled principal': async () => {
@@ -184,10 +186,7 @@ describe('changes', () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => admin.post('/v1/principals', { name: 'taken', roles: ['signer'] })),
     );
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([
-      201,
-      ...Array.from({ length: 9 }, () => 409),
-    ]);
+    expect(statuses(answers)).toEqual([201, ...Array.from({ length: 9 }, () => 409)]);
   });
 
   test('of different fields at the same time: none that was acknowledged is undone by another', async () => {
@@ -198,10 +197,10 @@ describe('changes', () => {
         patch(id, { state: 'disabled' }),
       ]);
       const { body } = must(await admin.get(`/v1/principals/${id}`));
-      if (roles!.status === 200) expect(body.roles).toEqual(['approver']);
-      if (state!.status === 200) expect(body.state).toBe('disabled');
-      for (const { status } of [roles!, state!]) expect([200, 409]).toContain(status);
-      expect([roles!.status, state!.status]).toContain(200);
+      expect(body.roles).toEqual([roles.status === 200 ? 'approver' : 'signer']);
+      expect(body.state).toBe(state.status === 200 ? 'disabled' : 'enabled');
+      for (const { status } of [roles, state]) expect([200, 409]).toContain(status);
+      expect([roles.status, state.status]).toContain(200);
     }
   });
 
@@ -287,7 +286,7 @@ describe('the last admin', () => {
     const me = await reset();
     const first = await makeToken(me);
     must(await service.client(first.token).post(`/v1/principals/${me}/credentials/${first.id}/revoke`, {}));
-    must(await admin.get('/v1/me'));
+    expect((await admin.get('/v1/me')).status).toBe(200);
   });
 
   test('one remains when several give up, or put each other out, at the same time', async () => {

@@ -1,13 +1,7 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  makeDirectory,
-  refusedStart,
-  startService,
-  type RunningService,
-  type SignAnswer,
-} from '../service.ts';
+import { expectStatus, makeDirectory, refusedStart, startService, type RunningService } from '../service.ts';
 import { cliFor, freePort, jsonOf, runCli, valueOf, type Cli } from './run.ts';
 
 const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
@@ -235,6 +229,8 @@ describe('principal and token', () => {
 
 describe('audit show', () => {
   it('shows the newest entries, filters, and goes on where it ended', async () => {
+    const items = ['a', 'b', 'c'].map((message) => ({ key: 'demo', operation: 'message', message }));
+    expectStatus(200, await service.demo.post('/v1/sign/batch', { items }));
     const newest = await admin('audit show --limit 3 --json');
     const { size } = (jsonOf(await admin('status --json')) as { audit: { size: number } }).audit;
     const indexes = (jsonOf(newest) as { items: { index: number }[] }).items.map(({ index }) => index);

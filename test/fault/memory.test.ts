@@ -6,18 +6,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wipe } from '../../src/bytes.ts';
 import { openSecret } from '../../src/keystore/envelope.ts';
+import { deriveKey } from '../../src/keystore/kdf.ts';
 import { openWith } from '../../src/keystore/seal.ts';
 import { addressOf, publicKeyOf } from '../../src/secp256k1.ts';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
 import { keyTables } from '../../src/storage/sqlite/keys.ts';
 import { sealTables } from '../../src/storage/sqlite/system.ts';
-import {
-  expectStatus,
-  startService,
-  until,
-  type KeyAnswer,
-  type RunningService,
-} from '../service.ts';
+import { expectStatus, startService, until, type KeyAnswer, type RunningService } from '../service.ts';
 import { present, scan, whyNotReadable, type Found } from './memory-scan.ts';
 
 const SIGNATURES = 200;
@@ -29,84 +24,134 @@ test.runIf(mustRun)('the memory of other processes can be read here', () => {
   expect(refused).toBeUndefined();
 });
 
-describe.skipIf(refused !== undefined)(
-  `memory${refused === undefined ? '' : ` (skipped: ${refused})`}`,
-  () => {
-    test('a secret that a process holds in these forms is found in each', async () => {
-      const secret = randomBytes(32);
-      const child = await holdInEveryForm(secret);
-      try {
-        const found = await scan(child.pid!, { secret });
-        const missed = Object.entries(found['secret']!).filter(([, copies]) => copies === 0);
-        expect(missed).toEqual([]);
-      } finally {
-        child.kill('SIGKILL');
-      }
+const title = refused === undefined ? 'memory' : `memory (skipped: ${refused})`;
+describe.skipIf(refused !== undefined)(title, () => {
+  test('a secret that a process holds in these forms is found in each', async () => {
+    const secret = randomBytes(32);
+    const child = await holdInEveryForm(secret);
+    try {
+      const found = await scan(child.pid!, { secret });
+      const missed = Object.entries(found['secret']!).filter(([, copies]) => copies === 0);
+      expect(missed).toEqual([]);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  describe('of the service', () => {
+    let service: RunningService;
+    let secrets: Secrets;
+
+    beforeAll(async () => {
+      service = await startService({ logLevel: 'info' });
+      secrets = await openSecrets(service.data);
+    });
+    afterAll(async () => {
+      wipe(...Object.values(secrets ?? {}));
+      await service?.stop();
     });
 
-    describe('of the service', () => {
+    test('the key that the test has opened is the one that signs', async () => {
+      const key = expectStatus(200, await service.demo.get<KeyAnswer>('/v1/keys/demo'));
+      expect(key.versions[0]!.address).toBe(addressOf(publicKeyOf(secrets.privateKey)));
+    });
+
+    test('after the start: nothing in the API process', async () => {
+      expect(present(await look('API process after the start', service.pid))).toEqual([]);
+    });
+
+    test(`while it signs and after ${SIGNATURES} signatures: nothing in the API process, the key in the signer process`, async () => {
+      const load = startLoad(service);
+      await load.untilSigned(SIGNATURES);
+      const busy = await look('API process while it signs', service.pid);
+      await look('signer process while it signs', service.signerPid);
+      expect(await load.stop()).toBeGreaterThanOrEqual(SIGNATURES);
+      expect(present(busy)).toEqual([]);
+      expect(present(await look('API process after signing', service.pid))).toEqual([]);
+
+      // So that this scan can fail: there it must be, as bytes and in no other form.
+      const signer = await look('signer process after signing', service.signerPid);
+      const { bytes, ...otherForms } = signer['privateKey']!;
+      expect(bytes).toBeGreaterThanOrEqual(1);
+      expect(present({ privateKey: otherForms })).toEqual([]);
+    });
+
+    test('after the seal: nothing in either', async () => {
+      expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+      expect(present(await look('API process after the seal', service.pid))).toEqual([]);
+      expect(present(await look('signer process after the seal', service.signerPid))).toEqual([]);
+    });
+
+    test('unsealed and sealed once more: nothing in either', async () => {
+      expectStatus(200, await service.admin.post('/v1/sys/unseal', {}));
+      expectStatus(200, await service.demo.post('/v1/keys/demo/sign/message', { message: 'again' }));
+      const unsealed = await look('signer process after unsealing', service.signerPid);
+      expect(unsealed['privateKey']!['bytes']).toBeGreaterThanOrEqual(1);
+      expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+      expect(present(await look('API process after the second seal', service.pid))).toEqual([]);
+      expect(present(await look('signer process after the second seal', service.signerPid))).toEqual([]);
+    });
+
+    async function look(where: string, pid: number): Promise<Found> {
+      const found = await scan(pid, secrets);
+      console.log(`${where}: ${present(found).join('; ') || 'nothing'}`);
+      return found;
+    }
+  });
+
+  describe.each(['pbkdf2', 'scrypt', 'argon2id'] as const)(
+    'of the service with a passphrase seal (%s)',
+    (kdf) => {
+      const passphrase = randomBytes(24).toString('base64url');
       let service: RunningService;
-      let secrets: Secrets;
+      let secrets: { readonly wrappingKey: Buffer; readonly kek: Buffer };
 
       beforeAll(async () => {
-        service = await startService({ logLevel: 'info' });
-        secrets = await openSecrets(service.data);
+        service = await startService({ args: ['--seal', 'passphrase'] });
+        const seal = { type: 'passphrase', passphrase, kdf: { kdf } };
+        expectStatus(201, await service.admin.post('/v1/sys/init', { seal }));
+        secrets = await openWrapped(service.data, passphrase);
       });
       afterAll(async () => {
         wipe(...Object.values(secrets ?? {}));
         await service?.stop();
       });
 
-      test('the key that the test has opened is the one that signs', async () => {
-        const key = expectStatus(200, await service.demo.get<KeyAnswer>('/v1/keys/demo'));
-        expect(key.versions[0]!.address).toBe(addressOf(publicKeyOf(secrets.privateKey)));
+      test('initialized, then sealed: the keyring is in the signer process, then nowhere', async () => {
+        expect(present(await scan(service.pid, secrets))).toEqual([]);
+        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(['kek, bytes: 1']);
+        expect(await leftWhenSealed()).toEqual([]);
       });
 
-      test('after the start: nothing in the API process', async () => {
-        expect(present(await look('API process after the start', service.pid))).toEqual([]);
+      test('unsealed at the second try, then sealed: the same', async () => {
+        expectStatus(
+          422,
+          await service.admin.post('/v1/sys/unseal', { passphrase: 'wrong horse battery staple' }),
+        );
+        expectStatus(200, await service.admin.post('/v1/sys/unseal', { passphrase }));
+        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(['kek, bytes: 1']);
+        expect(await leftWhenSealed()).toEqual([]);
       });
 
-      test(`while it signs and after ${SIGNATURES} signatures: nothing in the API process, the key in the signer process`, async () => {
-        const load = startLoad(service);
-        await load.untilSigned(SIGNATURES);
-        const busy = await look('API process while it signs', service.pid);
-        await look('signer process while it signs', service.signerPid);
-        expect(await load.stop()).toBeGreaterThanOrEqual(SIGNATURES);
-        expect(present(busy)).toEqual([]);
-        expect(present(await look('API process after signing', service.pid))).toEqual([]);
-
-        // So that this scan can fail: there it must be, as bytes and in no other form.
-        const { bytes, ...otherForms } = (await look('signer process after signing', service.signerPid))[
-          'privateKey'
-        ]!;
-        expect(bytes).toBeGreaterThanOrEqual(1);
-        expect(present({ privateKey: otherForms })).toEqual([]);
-      });
-
-      test('after the seal: nothing in either', async () => {
-        expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
-        expect(present(await look('API process after the seal', service.pid))).toEqual([]);
-        expect(present(await look('signer process after the seal', service.signerPid))).toEqual([]);
-      });
-
-      test('unsealed and sealed once more: nothing in either', async () => {
-        expectStatus(200, await service.admin.post('/v1/sys/unseal', {}));
-        expectStatus(200, await service.demo.post('/v1/keys/demo/sign/message', { message: 'again' }));
-        const unsealed = await look('signer process after unsealing', service.signerPid);
-        expect(unsealed['privateKey']!['bytes']).toBeGreaterThanOrEqual(1);
-        expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
-        expect(present(await look('API process after the second seal', service.pid))).toEqual([]);
-        expect(present(await look('signer process after the second seal', service.signerPid))).toEqual([]);
-      });
-
-      async function look(where: string, pid: number): Promise<Found> {
-        const found = await scan(pid, secrets);
-        console.log(`${where}: ${present(found).join('; ') || 'nothing'}`);
-        return found;
+      function withPassphrase(): { readonly [name: string]: Buffer } {
+        return { ...secrets, passphrase: Buffer.from(passphrase) };
       }
-    });
-  },
-);
+
+      async function leftWhenSealed(): Promise<string[]> {
+        expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+        // A passphrase comes to the API process as JSON, and JavaScript text can't be wiped: reported, not refused.
+        const text = present(await scan(service.pid, { passphrase: Buffer.from(passphrase) }));
+        console.log(`API process after the seal (${kdf}): ${text.join('; ') || 'no passphrase'}`);
+        return [
+          ...present(await scan(service.pid, secrets)).map((line) => `API process: ${line}`),
+          ...present(await scan(service.signerPid, withPassphrase())).map(
+            (line) => `signer process: ${line}`,
+          ),
+        ];
+      }
+    },
+  );
+});
 
 /** What must be in the signer process only, while it is unsealed. A type and not an interface: it is scanned by name. */
 type Secrets = {
@@ -140,6 +185,19 @@ async function openSecrets(data: string): Promise<Secrets> {
       sealKey,
       logKey: openSecret(kekOf, logIdentity, log.sealed),
     };
+  } finally {
+    close();
+  }
+}
+
+/** The key that the passphrase becomes, and the KEK that it opens. */
+async function openWrapped(data: string, passphrase: string): Promise<{ wrappingKey: Buffer; kek: Buffer }> {
+  const { db, close } = openForReading(data);
+  try {
+    const { config, keyring } = sealTables(db).seal()!;
+    if (config.type !== 'passphrase') throw new Error(`the seal is of type ${config.type}`);
+    const opened = await openWith(config, Buffer.from(passphrase), keyring);
+    return { wrappingKey: await deriveKey(Buffer.from(passphrase), config.kdf), kek: opened.kek(1) };
   } finally {
     close();
   }

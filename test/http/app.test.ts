@@ -18,7 +18,7 @@ async function failing(error: unknown): Promise<{ answer: Response; text: string
   const metrics: Metrics = {
     startRequest: () => () => undefined,
     countSignature: () => undefined,
-    text: () => Promise.resolve(''),
+    text: async () => '',
   };
   const answer = { status: 200, description: '' };
   const spec = { method: 'GET', path: '/x', tag: '', summary: '', access: 'public', answer } as const;

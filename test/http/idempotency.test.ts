@@ -3,7 +3,7 @@ import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { Wallet } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { must, run, transfer, type Client, type Running } from './running.ts';
+import { must, run, statuses, transfer, type Client, type Running } from './running.ts';
 
 let service: Running;
 let admin: Client;
@@ -131,10 +131,7 @@ test('at the same time, with different bodies: one execution, 409 for the rest',
   const answers = await Promise.all(
     Array.from({ length: 10 }, (_, i) => admin.post('/v1/keys', { name: `racer-${i}` }, headers)),
   );
-  expect(answers.map(({ status }) => status).toSorted()).toEqual([
-    201,
-    ...Array.from({ length: 9 }, () => 409),
-  ]);
+  expect(statuses(answers)).toEqual([201, ...Array.from({ length: 9 }, () => 409)]);
   expect((await service.entries({ from })).map(({ kind }) => kind)).toEqual(['key.created']);
 });
 
@@ -171,8 +168,9 @@ test('an answer with a secret is 409 on repeat, also at the same time', async ()
   const answers = await Promise.all(
     [1, 2, 3].map(() => admin.post(`/v1/principals/${id}/credentials`, {}, headers)),
   );
-  expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409]);
-  for (const { status, body } of answers) if (status === 409) expect(body.detail).toContain('shown once');
+  expect(statuses(answers)).toEqual([201, 409, 409]);
+  const refused = answers.filter(({ status }) => status === 409);
+  for (const { body } of refused) expect(body.detail).toContain('shown once');
   expect(must(await admin.get(`/v1/principals/${id}/credentials`)).body.items).toHaveLength(1);
 });
 
@@ -182,7 +180,8 @@ test.each(['a b', 'é', 'x'.repeat(256), ''])('the key %j is 400', async (key) =
 });
 
 test('a key of 255 characters is taken', async () => {
-  must(await signer.post(MESSAGE, { message: 'a' }, { 'idempotency-key': '~'.repeat(255) }));
+  const headers = { 'idempotency-key': '~'.repeat(255) };
+  expect((await signer.post(MESSAGE, { message: 'a' }, headers)).status).toBe(200);
 });
 
 test('a repeat does not get past the role that was taken away', async () => {

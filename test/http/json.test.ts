@@ -161,6 +161,17 @@ describe('limits', () => {
   });
 });
 
+const REFUSED = Symbol('refused');
+
+function parsedOrRefused(bytes: Uint8Array): unknown {
+  try {
+    return parseStrictJson(bytes);
+  } catch (error) {
+    if (error instanceof CountersignError) return REFUSED;
+    throw error;
+  }
+}
+
 test('any bytes are parsed as JSON.parse does, or refused with an error of ours', () => {
   const seeds = fc.constantFrom(
     '{"transaction":{"to":"0x11","value":"1","nonce":7,"accessList":[{"a":[]}]}}',
@@ -184,14 +195,9 @@ test('any bytes are parsed as JSON.parse does, or refused with an error of ours'
   );
   fc.assert(
     fc.property(bytes, (given) => {
-      let parsed: unknown;
-      try {
-        parsed = parseStrictJson(given);
-      } catch (error) {
-        expect(error).toBeInstanceOf(CountersignError);
-        return;
-      }
-      expect(parsed).toEqual(JSON.parse(Buffer.from(given).toString('utf8')));
+      // Whatever else it throws fails the test.
+      const parsed = parsedOrRefused(given);
+      expect(parsed).toEqual(parsed === REFUSED ? REFUSED : JSON.parse(Buffer.from(given).toString('utf8')));
     }),
     { numRuns: 20_000 },
   );

@@ -112,14 +112,11 @@ describe.each(ROLES)('role %s', (role) => {
       const expected = MATRIX[operation.route] ?? [];
       const allowed = typeof expected === 'string' || expected.includes(role);
       const { status, body } = await call(client, operation);
-      if (allowed) {
-        expect(status === 401 || status === 403, `${operation.route}: ${status}`).toBe(false);
-        if (operation.method !== 'GET') expect(status, operation.route).toBe(400);
-      } else {
-        expect(status, operation.route).toBe(403);
-        expect(body.code, operation.route).toBe('forbidden');
-        refused.push(operation.route);
-      }
+      // Let in, it gets as far as the body, which is wrong; without a body, it gets its answer, or a 404.
+      const good = operation.method === 'GET' ? [200, 404] : [400];
+      expect(allowed ? good : [403], operation.route).toContain(status);
+      expect(body?.code === 'forbidden', operation.route).toBe(!allowed);
+      if (!allowed) refused.push(operation.route);
     }
     const entries = (await service.entries({ from })).filter(({ kind }) => kind.startsWith('access.'));
     expect(entries.map(({ detail }) => `${detail.method} ${detail.route}`)).toEqual(refused);
@@ -141,15 +138,12 @@ test('without a credential, everything but the public routes is 401, and logged'
   const from = await service.size();
   const refused: string[] = [];
   for (const operation of operations) {
+    const isPublic = MATRIX[operation.route] === 'public';
     const { status, body, headers } = await call(service.client(undefined), operation);
-    if (MATRIX[operation.route] === 'public') {
-      expect(status, operation.route).toBe(200);
-      continue;
-    }
-    refused.push(operation.route);
-    expect(status, operation.route).toBe(401);
-    expect(body.code).toBe('unauthenticated');
-    expect(headers.get('www-authenticate')).toBe('Bearer');
+    expect(status, operation.route).toBe(isPublic ? 200 : 401);
+    expect(body?.code, operation.route).toBe(isPublic ? undefined : 'unauthenticated');
+    expect(headers.get('www-authenticate'), operation.route).toBe(isPublic ? null : 'Bearer');
+    if (!isPublic) refused.push(operation.route);
   }
   const entries = (await service.entries({ from })).filter(({ kind }) => kind.startsWith('access.'));
   expect(entries.map(({ detail }) => `${detail.method} ${detail.route}`)).toEqual(refused);

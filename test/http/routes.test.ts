@@ -10,6 +10,7 @@ import {
   Wallet,
 } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
 import { allRoutes, nameOf } from './all-routes.ts';
 import { run, transfer, type Answered, type Client, type Json, type Running } from './running.ts';
 
@@ -48,14 +49,9 @@ async function call(
           headers: { 'content-type': 'application/json' },
         });
   expect(answered.status, answered.text).toBe(route.answer.status);
-  const type = answered.headers.get('content-type') ?? '';
-  if (route.answer.schema === undefined) {
-    expect(type.startsWith(route.answer.mediaType ?? 'text/plain'), type).toBe(true);
-  } else {
-    expect(type).toMatch(/^application\/json\b/);
-    const parsed = route.answer.schema.safeParse(answered.body);
-    expect(parsed.error?.issues, answered.text).toBeUndefined();
-  }
+  const { schema = z.unknown(), mediaType = 'application/json' } = route.answer;
+  expect(answered.headers.get('content-type')).toContain(mediaType);
+  expect(schema.safeParse(answered.body).error?.issues, answered.text).toBeUndefined();
   return answered;
 }
 
@@ -155,7 +151,7 @@ test('keys', async () => {
 const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
 
 test.skipIf(!existsSync(VECTORS))('importing a Web3 keystore (needs the shared vectors)', async () => {
-  const { test1 } = JSON.parse(readFileSync(VECTORS, 'utf8')) as Json;
+  const { test1 }: Json = JSON.parse(readFileSync(VECTORS, 'utf8'));
   const source = { type: 'web3-v3', keystore: test1.json, password: test1.password };
   const refused = await admin.post('/v1/keys/import', { name: 'known', source });
   expect([refused.status, refused.body.code]).toEqual([422, 'unprocessable']);

@@ -201,6 +201,11 @@ function parse(text: string): Json {
   }
 }
 
+/** Of several answers, in ascending order. */
+export function statuses(answers: readonly Answered[]): number[] {
+  return answers.map(({ status }) => status).toSorted((a, b) => a - b);
+}
+
 /** Sends bytes as they are and reads until the service closes the connection, or has been quiet for `quietMs`. */
 export function raw(url: string, bytes: string | Uint8Array, quietMs = 300): Promise<string> {
   const { hostname, port } = new URL(url);

@@ -37,7 +37,7 @@ test('what is under way when the service stops is answered; then the port is clo
   expect(answer).toContain('"signature":"0x');
   expect((await pending).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
   expect(Date.now() - start).toBeLessThan(5_000);
-  await expect(fetch(`${service.url}/healthz`)).rejects.toThrow();
+  await expect(fetch(`${service.url}/healthz`)).rejects.toThrow('fetch failed');
 
   await service.restart();
   const kinds = (await service.entries()).map(({ kind }) => kind);

@@ -178,7 +178,7 @@ describe('nonce guard', () => {
 
   test('is for one key: another has its own nonces', async () => {
     must(await admin.post('/v1/keys', { name: 'second' }));
-    must(await send(transfer(0, other), 'second'));
+    expect((await send(transfer(0, other), 'second')).status).toBe(200);
   });
 
   test('of conflicting requests at the same time exactly one gets a signature', async () => {
@@ -261,9 +261,8 @@ describe('key states', () => {
 
       const released = answers.filter(({ status }) => status === 200);
       for (const { body } of released) expect(body.receipt.index).toBeLessThan(disabled);
-      for (const { status, body } of answers) {
-        if (status !== 200) expect([status, body.code]).toEqual([409, 'key_state']);
-      }
+      const refused = answers.filter(({ status }) => status !== 200);
+      expect(refused.every(({ status, body }) => status === 409 && body.code === 'key_state')).toBe(true);
       const signatures = entries
         .slice(disabled)
         .filter((entry) => entry.key?.name === key && 'signature' in entry);

@@ -85,6 +85,10 @@ describe('what other allow rules bind', () => {
   test.each<[string, Members]>([
     ['messages without when', allow(['message', 'typed-data'])],
     ['a digest purpose by eq', allow(['digest'], { digest: { purpose: { eq: 'login' } } })],
+    [
+      'a digest purpose of 200 characters',
+      allow(['digest'], { digest: { purpose: { eq: 'x'.repeat(200) } } }),
+    ],
     ['a digest purpose by prefix', allow(['digest'], { digest: { purpose: { prefix: 'login:' } } })],
     ['an authorization by chainId', allow(['authorization'], { all: [CHAIN, DELEGATE] })],
     [

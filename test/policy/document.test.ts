@@ -154,6 +154,11 @@ describe('conditions that do not read', () => {
       { digest: { purpose: { eq: 'lоgin' } } },
       'when.digest.purpose.eq: is not valid',
     ],
+    [
+      'a purpose that is longer than any request can have',
+      { digest: { purpose: { eq: 'x'.repeat(201) } } },
+      'when.digest.purpose.eq: is not valid; a purpose is 1 to 200',
+    ],
     ['too many levels', deep(16), 'conditions are nested more than 16 levels deep'],
   ])('are refused: %s', (_, when, expected) => {
     expect(problemsOf(deny(['transaction'], when)).join('\n')).toContain(expected);

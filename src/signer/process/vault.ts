@@ -1,5 +1,5 @@
-import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
-import { toHex, wipe, type Hex } from '../../bytes.ts';
+import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { asBuffer, toHex, wipe, type Hex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { openSecret, sealSecret, type SealedIdentity } from '../../keystore/envelope.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
@@ -22,10 +22,6 @@ interface LoadedKey {
   readonly secret: Buffer;
   readonly publicKey: Buffer;
 }
-
-// RFC 8410: PKCS #8 and SubjectPublicKeyInfo headers of an Ed25519 key; 32 bytes follow.
-const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-const ED25519_SPKI_BYTES = 12;
 
 /** Every plaintext key of the service. Exists in the signer process only; `wipe` leaves nothing behind. */
 export class Vault {
@@ -127,15 +123,10 @@ function randomSecret(curve: SealedIdentity['curve']): Buffer {
 
 function derivePublicKey(curve: SealedIdentity['curve'], secret: Uint8Array): Buffer {
   if (curve === 'secp256k1') return publicKeyOf(secret);
-  const spki = createPublicKey(ed25519PrivateKey(secret)).export({ type: 'spki', format: 'der' });
-  return spki.subarray(ED25519_SPKI_BYTES);
+  return createPublicKey(ed25519PrivateKey(secret)).export({ format: 'raw-public' });
 }
 
-function ed25519PrivateKey(seed: Uint8Array): ReturnType<typeof createPrivateKey> {
-  const der = Buffer.concat([ED25519_PKCS8, seed]);
-  try {
-    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  } finally {
-    wipe(der);
-  }
+/** Raw, which Node takes from 24.15 on: what OpenSSL makes of a PKCS #8 wrapping it frees without wiping. */
+function ed25519PrivateKey(seed: Uint8Array): KeyObject {
+  return createPrivateKey({ key: asBuffer(seed), format: 'raw-private', asymmetricKeyType: 'ed25519' });
 }
