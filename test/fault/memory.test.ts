@@ -24,8 +24,8 @@ test.runIf(mustRun)('the memory of other processes can be read here', () => {
   expect(refused).toBeUndefined();
 });
 
-const title = refused === undefined ? 'memory' : `memory (skipped: ${refused})`;
-describe.skipIf(refused !== undefined)(title, () => {
+const skipped = refused === undefined ? '' : ` (skipped: ${refused})`;
+describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
   test('a secret that a process holds in these forms is found in each', async () => {
     const secret = randomBytes(32);
     const child = await holdInEveryForm(secret);

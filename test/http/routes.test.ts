@@ -220,13 +220,13 @@ test('policy', async () => {
   const { body: allowed } = await call(signer, 'POST /v1/policy/evaluate', {}, question);
   expect(allowed).toMatchObject({ effect: 'allow', rule: 'messages', policyHash: policy.hash });
   const { body: me } = await call(admin, 'GET /v1/me');
-  const { body: denied } = await call(
-    signer,
-    'POST /v1/policy/evaluate',
-    {},
-    { ...question, principal: me.id },
-  );
+  const { body: denied } = await call(admin, 'POST /v1/policy/evaluate', {}, question);
   expect(denied).toMatchObject({ effect: 'deny' });
+  const { body: signing } = await call(signer, 'GET /v1/me');
+  const asked = { ...question, principal: signing.id };
+  expect((await call(admin, 'POST /v1/policy/evaluate', {}, asked)).body).toEqual(allowed);
+  const other = await signer.post('/v1/policy/evaluate', { ...question, principal: me.id });
+  expect(other).toMatchObject({ status: 403, body: { code: 'forbidden' } });
   expect(await service.size()).toBe(size);
 });
 

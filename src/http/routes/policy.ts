@@ -2,11 +2,16 @@ import { z } from 'zod';
 import type { JsonValue } from '../../jcs.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { parseIntent } from '../../intent/schema.ts';
+import type { Caller } from '../../access/credentials.ts';
+import type { Principal } from '../../access/principals.ts';
+import type { Role } from '../../access/roles.ts';
+import { CountersignError } from '../../errors.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import { nameSchema } from '../shapes.ts';
 
 const tag = 'Policy';
+const MAY_ASK_FOR_OTHERS: ReadonlySet<Role> = new Set(['policy-admin', 'auditor']);
 
 const decisionShape = z.strictObject({
   effect: z.enum(['allow', 'deny']),
@@ -18,6 +23,17 @@ const decisionShape = z.strictObject({
 });
 
 export function policyRoutes({ policy, keys, access }: Service): Route[] {
+  const requesterOf = (caller: Caller, id: string | undefined): Principal => {
+    if (id === undefined || id === caller.principal.id) return caller.principal;
+    if (!caller.principal.roles.some((role) => MAY_ASK_FOR_OTHERS.has(role))) {
+      throw new CountersignError(
+        'forbidden',
+        'only a policy-admin or an auditor may ask what another principal may do',
+      );
+    }
+    return access.principal(id);
+  };
+
   return [
     route(
       {
@@ -57,7 +73,7 @@ export function policyRoutes({ policy, keys, access }: Service): Route[] {
         answer: { status: 200, description: 'The decision.', schema: decisionShape },
       },
       ({ body: { key, operation, principal, ...body } }, { caller }) => {
-        const requester = principal === undefined ? caller.principal : access.principal(principal);
+        const requester = requesterOf(caller, principal);
         const intent = parseIntent(operation, body);
         return { ...policy.evaluate({ principal: requester, key: keys.get(key), intent }) };
       },

@@ -20,6 +20,7 @@ import { Vault, type SealedKeyPair } from './vault.ts';
  * network, no storage, no environment. When the socket closes, for whatever reason, it wipes and ends.
  */
 const LINK_FD = 3;
+const RECEIVE_BYTES = 65_536;
 
 const newKeySchema = z.strictObject({
   keyId: z.string(),
@@ -31,9 +32,9 @@ const identitySchema = newKeySchema.extend({ address: z.string() });
 type Fields = readonly Uint8Array[];
 
 const vault = new Vault();
-const socket = new Socket({ fd: LINK_FD, readable: true, writable: true });
-const writer = new FrameWriter(socket);
 const reader = new FrameReader();
+// Node's own read buffers are freed as they are: what came in them, a passphrase perhaps, stays in free memory.
+const received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
 
 function end(code: number): void {
   vault.wipe();
@@ -43,15 +44,28 @@ function end(code: number): void {
 process.on('SIGTERM', () => end(0));
 process.on('uncaughtException', () => end(70));
 process.on('unhandledRejection', () => end(70));
-socket.on('close', () => end(0));
-socket.on('error', () => end(0));
 
 const failed = await runSelfTests();
+const socket = new Socket({
+  fd: LINK_FD,
+  readable: true,
+  writable: true,
+  onread: { buffer: received, callback: receive },
+});
+socket.on('close', () => end(0));
+socket.on('error', () => end(0));
+const writer = new FrameWriter(socket);
 writer.send({ kind: ANSWER.ready, id: 0, fields: [Buffer.from(JSON.stringify({ failed }))] });
 
-socket.on('data', (chunk: Buffer) => {
+/** Frames outlive the next read, so they get memory of their own; whoever answers them wipes it. */
+function receive(length: number): boolean {
+  const bytes = received.subarray(0, length);
+  const chunk = Buffer.from(new ArrayBuffer(length));
+  chunk.set(bytes);
+  wipe(bytes);
   for (const frame of reader.push(chunk)) answer(frame);
-});
+  return true;
+}
 
 function answer(frame: Frame): void {
   try {
