@@ -143,6 +143,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     const unsealed = !seal.status().sealed;
     const firstStart = await completeFirstStart(config, { reads, recorder: audit, access, keys, unsealed });
     const server = await startServer(createApp({ service, routes, log, metrics }), config.listen);
+    // So that there is one from the first moment on; while sealed, the first after unsealing.
+    await checkpointer.current().catch(() => undefined);
     checkpointer.start();
     const housekeeping = setInterval(() => {
       storage.forgetAnswersBefore(new Date(Date.now() - KEEP_ANSWERS_MS).toISOString());

@@ -3,7 +3,7 @@ import { CountersignError, invalidField } from '../errors.ts';
 import type { Operation } from '../intent/intent.ts';
 import { parseAmount } from '../policy/amount.ts';
 import { readJsonFile } from './json-file.ts';
-import { addCommand, addCommandWithJsonInput } from './session.ts';
+import { addCommand } from './session.ts';
 
 /** One thing to sign, or to ask the policy about, as the command line gave it. */
 export interface Asked {
@@ -18,7 +18,7 @@ export interface Asked {
 export type Extend = (command: Command) => Command;
 
 interface TransactionFlags {
-  readonly inputFile?: string;
+  readonly input?: string;
   readonly to?: string;
   readonly value?: string;
   readonly data?: string;
@@ -37,12 +37,8 @@ export function addOperations(
   extend: Extend,
   run: (asked: Asked) => Promise<void>,
 ): void {
-  const transaction = addCommandWithJsonInput(
-    parent,
-    'tx <key>',
-    `${verb} a transaction`,
-    'the transaction object of the API',
-  )
+  const transaction = addCommand(parent, 'tx <key>', `${verb} a transaction`)
+    .option('--input <file>', "the API's transaction object as JSON; - is standard input")
     .option('--to <address>', 'recipient; absent to create a contract')
     .option('--value <amount>', 'wei, or an amount with its unit: "0.5 ether"')
     .option('--data <hex>', 'calldata')
@@ -72,16 +68,13 @@ export function addOperations(
     },
   );
 
-  const typedData = addCommandWithJsonInput(
-    parent,
-    'typed-data <key>',
-    `${verb} typed data (EIP-712)`,
-    'domain, types, primaryType and message',
+  const typedData = addCommand(parent, 'typed-data <key>', `${verb} typed data (EIP-712)`);
+  typedData.requiredOption(
+    '--input <file>',
+    'domain, types, primaryType and message as JSON; - is standard input',
   );
-  extend(typedData).action(async (key: string, { inputFile }: { inputFile?: string }, command: Command) => {
-    if (inputFile === undefined)
-      throw unclear('give the typed data: --json FILE, or --json - for standard input');
-    await run({ key, operation: 'typed-data', body: await readJsonFile(inputFile), command });
+  extend(typedData).action(async (key: string, { input }: { input: string }, command: Command) => {
+    await run({ key, operation: 'typed-data', body: await readJsonFile(input), command });
   });
 
   const authorization = addCommand(parent, 'authorization <key>', `${verb} an authorization (EIP-7702)`)
@@ -105,7 +98,7 @@ export function addOperations(
 }
 
 async function readTransaction(flags: TransactionFlags): Promise<{ readonly [name: string]: unknown }> {
-  const { inputFile, to, data, chainId, nonce, gasLimit } = flags;
+  const { input, to, data, chainId, nonce, gasLimit } = flags;
   const given = {
     to,
     value: toWei('--value', flags.value),
@@ -118,13 +111,15 @@ async function readTransaction(flags: TransactionFlags): Promise<{ readonly [nam
     gasPrice: toWei('--gas-price', flags.gasPrice),
   };
   const none = Object.values(given).every((value) => value === undefined);
-  if (inputFile === undefined) {
+  if (input === undefined) {
     if (none)
-      throw unclear('give the transaction: --json FILE, --json - for standard input, or flags such as --to');
+      throw unclear(
+        'give the transaction: --input FILE, --input - for standard input, or flags such as --to',
+      );
     return given;
   }
-  if (!none) throw unclear('give the transaction with --json or with flags, not both');
-  return await readJsonFile(inputFile);
+  if (!none) throw unclear('give the transaction with --input or with flags, not both');
+  return await readJsonFile(input);
 }
 
 /** Amounts with a unit become wei; everything else is for the service to judge. */

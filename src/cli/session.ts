@@ -56,25 +56,6 @@ export function addCommand(parent: Command, usage: string, summary: string): Com
   return command.option('--json', 'print JSON, for programs');
 }
 
-/** The same, where `--json FILE` is what goes in; `--json` without a file asks for JSON, as everywhere. */
-export function addCommandWithJsonInput(
-  parent: Command,
-  usage: string,
-  summary: string,
-  what: string,
-): Command {
-  const command = addConnectionOptions(parent.command(usage).description(summary));
-  command.option(
-    '--json [file]',
-    `with a file (- for standard input): ${what}; without one: print JSON, for programs`,
-  );
-  // The option may be given twice, once for each of its meanings.
-  return command.on('option:json', (file: string | null) => {
-    if (file === null) command.setOptionValue('printJson', true);
-    else command.setOptionValue('inputFile', file);
-  });
-}
-
 export function addConnectionOptions(command: Command): Command {
   return command
     .option('--url <url>', `the service (COUNTERSIGN_URL; ${DEFAULT_URL})`)
@@ -89,6 +70,5 @@ export function globalOption(command: Command, name: 'url' | 'tokenFile'): strin
 }
 
 function wantsJson(command: Command): boolean {
-  const { json, printJson } = command.opts<{ json?: string | true; printJson?: true }>();
-  return json === true || printJson === true || (command.parent !== null && wantsJson(command.parent));
+  return command.opts()['json'] === true || (command.parent !== null && wantsJson(command.parent));
 }

@@ -83,25 +83,25 @@ describe('sign', () => {
   it('signs a transaction from a file and from standard input, and prints JSON when asked for both', async () => {
     const transaction = { chainId: 31337, nonce: 1, to: DEAD, gasLimit: 21000, gasPrice: '1000000000' };
     const input = file('transaction.json', JSON.stringify(transaction));
-    const fromFile = await demo(`sign tx demo --json ${input}`);
+    const fromFile = await demo(`sign tx demo --input ${input}`);
     expect(valueOf(fromFile, 'signature')).toMatch(/^0x[0-9a-f]{130}$/);
-    const again = await demo('sign tx demo --json - --json', { stdin: JSON.stringify(transaction) });
+    const again = await demo('sign tx demo --input - --json', { stdin: JSON.stringify(transaction) });
     const answer = jsonOf(again) as SignAnswer;
     expect(answer.rawTransaction).toBe(valueOf(fromFile, 'raw transaction'));
-    const globally = await demo(`--json sign tx demo --json ${input}`);
+    const globally = await demo(`--json sign tx demo --input ${input}`);
     expect((jsonOf(globally) as SignAnswer).signature).toBe(answer.signature);
   });
 
   it('reads a file as strictly as the service reads a body', async () => {
-    const twice = await demo('sign tx demo --json -', { stdin: `{"to":"${DEAD}","to":"${DEAD}"}` });
+    const twice = await demo('sign tx demo --input -', { stdin: `{"to":"${DEAD}","to":"${DEAD}"}` });
     expect(twice).toMatchObject({
       code: 1,
       stderr: 'countersign: standard input cannot be used: to: is given twice\n',
     });
-    const rounded = await demo('sign tx demo --json -', { stdin: '{"value":9007199254740993}' });
+    const rounded = await demo('sign tx demo --input -', { stdin: '{"value":9007199254740993}' });
     expect(rounded.stderr).toContain('a JSON number must be an integer below 2^53');
-    const both = await demo(`sign tx demo --json - --nonce 1`, { stdin: '{}' });
-    expect(both.stderr).toContain('with --json or with flags, not both');
+    const both = await demo(`sign tx demo --input - --nonce 1`, { stdin: '{}' });
+    expect(both.stderr).toContain('with --input or with flags, not both');
   });
 
   it('lists every wrong field, then the request id', async () => {
@@ -123,7 +123,7 @@ describe('sign', () => {
     );
     expect((await demo('sign message demo')).stderr).toContain('give the text of the message, or --data');
 
-    const typed = await demo('sign typed-data demo --json -', { stdin: JSON.stringify(TYPED_DATA) });
+    const typed = await demo('sign typed-data demo --input -', { stdin: JSON.stringify(TYPED_DATA) });
     const { domain, types, message: mail } = TYPED_DATA;
     expect(verifyTypedData(domain, types, mail, valueOf(typed, 'signature') ?? '').toLowerCase()).toBe(
       address,
@@ -191,7 +191,7 @@ describe('policy', () => {
     const denied = await demo(`policy explain tx demo ${TRANSACTION} --nonce 0 --value 2000000000000000000`);
     expect(denied).toMatchObject({ code: 3, stderr: '' });
     expect(valueOf(denied, 'came close')).toContain('small-payments: ');
-    const typed = await demo('policy explain typed-data demo --json - --json', {
+    const typed = await demo('policy explain typed-data demo --input - --json', {
       stdin: JSON.stringify(TYPED_DATA),
     });
     expect(jsonOf(typed)).toMatchObject({ effect: 'allow', rule: 'texts' });
