@@ -169,7 +169,7 @@ describe('kill -9 of the API process under load', () => {
 });
 
 describe('kill -9 during the first start', () => {
-  test.each(Array.from({ length: 15 }, (_, i) => 40 + i * 25))(
+  test.each(Array.from({ length: 15 }, (_, i) => 50 + i * 60))(
     'after %i ms: the next start completes it',
     async (delay) => {
       const data = makeDirectory();
