@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll } from 'vitest';
 import type { Entry } from '../src/audit/entry.ts';
 import type { StoredEntry } from '../src/audit/stored-entry.ts';
 import type { LogSource } from '../src/audit/verify.ts';
@@ -32,7 +33,7 @@ export interface RunningService {
 }
 
 export interface StartOptions {
-  /** A data directory; a new one, removed at exit, when absent. */
+  /** A data directory; a new one, removed after the last test of the file, when absent. */
   readonly data?: string;
   /** Written as policy.yaml before the start. */
   readonly policy?: string;
@@ -49,13 +50,14 @@ const STOP_MS = 15_000;
 
 const running = new Set<ChildProcess>();
 const directories = new Set<string>();
-// A test run that is cut short leaves neither processes nor directories. A signer process ends with its service.
-process.once('exit', () => {
+// Registered first and so run last: a test that fails leaves neither processes nor directories. A signer process
+// ends with its service.
+afterAll(() => {
   for (const child of running) child.kill('SIGKILL');
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-/** An empty directory that is removed when the test process ends. */
+/** An empty directory that is removed after the last test of the file. */
 export function makeDirectory(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'countersign-test-'));
   directories.add(directory);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CountersignError } from '../errors.ts';
 import { loadConfig, type Config, type Flags } from '../config.ts';
 import { createLog } from '../log.ts';
@@ -47,6 +48,7 @@ function greeting({ url, firstStart, notReady }: RunningService, config: Config)
       'seal.key opens the seal and lies beside the data: good for trying, not for money (--seal passphrase).',
     );
   }
+  const command = relative(fileURLToPath(new URL('../../bin/countersign', import.meta.url)));
   const options = url === 'http://127.0.0.1:8700' ? '' : ` --url ${url}`;
   if (firstStart.demo !== undefined) {
     lines.push(
@@ -60,8 +62,8 @@ function greeting({ url, firstStart, notReady }: RunningService, config: Config)
     );
   } else lines.push('', 'Next:', '');
   lines.push(
-    `  npx countersign key list --token-file ${admin}${options}`,
-    `  npx countersign audit verify --token-file ${admin}${options}`,
+    `  ${command} key list --token-file ${admin}${options}`,
+    `  ${command} audit verify --token-file ${admin}${options}`,
     '',
     `API to read: ${url}/docs`,
   );

@@ -191,7 +191,7 @@ function denyByDefault(
   }
   const reason = hasUndecodedCall(subject)
     ? CALLDATA_UNCOVERED
-    : `no rule allows ${noun}; rule "${closest.rule}" does not because of ${closest.predicate}`;
+    : `no rule allows ${noun}; the closest, "${closest.rule}", fails at ${closest.predicate}`;
   return { effect: 'deny', reason, failed };
 }
 

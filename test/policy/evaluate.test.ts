@@ -89,7 +89,7 @@ describe('a decision', () => {
       { rule: 'to-bob', predicate: `to: ${ALICE} is not in [${BOB}]` },
     ]);
     expect(decision.reason).toBe(
-      'no rule allows this transaction; rule "small" does not because of value: 2000000000000000000 is not lte 1000000000000000000',
+      'no rule allows this transaction; the closest, "small", fails at value: 2000000000000000000 is not lte 1000000000000000000',
     );
   });
 
