@@ -38,6 +38,8 @@ export class Custody {
   readonly #handles = new Map<string, Buffer>();
   #nextHandle = 1;
   #unsealed = false;
+  /** Counts the sealings: an unsealing that a sealing has overtaken must not take effect. */
+  #epoch = 0;
 
   constructor(signer: SignerSupervisor) {
     this.#signer = signer;
@@ -49,6 +51,7 @@ export class Custody {
 
   /** The signer process has gone, and what it held with it. */
   forget(): void {
+    this.#epoch++;
     this.#unsealed = false;
     this.#handles.clear();
   }
@@ -56,12 +59,10 @@ export class Custody {
   /** Makes a root keyring; the sealed form is the caller's to keep. The secret is wiped. */
   async createKeyring(config: SealConfig, secret: Buffer): Promise<Uint8Array> {
     try {
-      const [sealed] = await this.#signer.request(
-        REQUEST.createKeyring,
-        [json(config), secret],
-        KDF_TIMEOUT_MS,
-      );
-      this.#unsealed = true;
+      const epoch = this.#epoch;
+      const fields = [json(config), secret];
+      const [sealed] = await this.#signer.request(REQUEST.createKeyring, fields, KDF_TIMEOUT_MS);
+      this.#open(epoch);
       return Buffer.from(required(sealed));
     } finally {
       wipe(secret);
@@ -71,17 +72,28 @@ export class Custody {
   /** Opens the root keyring; `wrong_password` when the secret is not the one. The secret is wiped. */
   async unseal(config: SealConfig, secret: Buffer, sealedKeyring: Uint8Array): Promise<void> {
     try {
+      const epoch = this.#epoch;
       await this.#signer.request(REQUEST.unseal, [json(config), secret, sealedKeyring], KDF_TIMEOUT_MS);
-      this.#handles.clear();
-      this.#unsealed = true;
+      this.#open(epoch);
     } finally {
       wipe(secret);
     }
   }
 
+  /** When it returns, no process holds a key: either the signer process has wiped them, or it is gone. */
   async seal(): Promise<void> {
     this.forget();
-    await this.#signer.request(REQUEST.seal, []);
+    try {
+      await this.#signer.request(REQUEST.seal, []);
+    } catch (error) {
+      if (!(error instanceof CountersignError && error.code === 'unavailable')) throw error;
+    }
+  }
+
+  #open(epoch: number): void {
+    if (epoch !== this.#epoch) throw new CountersignError('sealed', 'the service was sealed meanwhile');
+    this.#handles.clear();
+    this.#unsealed = true;
   }
 
   async generate(key: NewKey): Promise<SealedKey> {

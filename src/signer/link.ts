@@ -35,6 +35,9 @@ export const ANSWER = { ready: 128, ok: 129, error: 130 } as const;
 /** The longest frame: a preimage is at most a little over the 128 KiB of calldata that an intent may carry. */
 export const MAX_FRAME_BYTES = 1 << 20;
 
+/** What the fields of one request may take together, with room for their lengths. */
+export const MAX_FIELD_BYTES = MAX_FRAME_BYTES - 1024;
+
 const HEADER_BYTES = 9;
 
 export function encodeFrame({ kind, id, fields }: Frame): Buffer {

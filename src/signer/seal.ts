@@ -115,13 +115,13 @@ export class SealService {
         await act.record({ kind: 'seal.unseal_failed', outcome: 'failed', detail: { type, reason } });
         throw error;
       }
+      this.#sealedOnPurpose = false;
       try {
         await act.commit({ kind: 'seal.unsealed', outcome: 'done', detail: { type } }, answer);
       } catch (error) {
         await this.#custody.seal().catch(() => undefined);
         throw error;
       }
-      this.#sealedOnPurpose = false;
     });
   }
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asBuffer } from '../bytes.ts';
 import { CountersignError, type ErrorCode, type FieldError } from '../errors.ts';
-import { ANSWER, FrameReader, FrameWriter, type Frame } from './link.ts';
+import { ANSWER, FrameReader, FrameWriter, MAX_FIELD_BYTES, type Frame } from './link.ts';
 
 export type SignerState = 'starting' | 'ready' | 'stopped';
 
@@ -21,7 +21,8 @@ export interface SupervisorOptions {
 interface Pending {
   readonly resolve: (fields: readonly Uint8Array[]) => void;
   readonly reject: (error: Error) => void;
-  readonly deadline: number;
+  /** On the monotonic clock, so that a clock that is set right kills nothing. */
+  deadline: number;
 }
 
 /** A signature takes microseconds; what takes this long is a process that hangs. */
@@ -30,6 +31,8 @@ const SIGN_TIMEOUT_MS = 5_000;
 export const KDF_TIMEOUT_MS = 120_000;
 const START_TIMEOUT_MS = 30_000;
 const WATCH_INTERVAL_MS = 500;
+/** A watch that comes later than this was held up itself, and with it the reading of answers. */
+const WATCH_LATE_MS = 1_500;
 const RESTART_DELAYS_MS = [0, 200, 1_000, 5_000];
 
 /**
@@ -46,6 +49,7 @@ export class SignerSupervisor {
   #nextId = 1;
   #losses = 0;
   #watch: NodeJS.Timeout | undefined;
+  #watchedAt = performance.now();
   #retired = false;
 
   constructor(options: SupervisorOptions) {
@@ -79,7 +83,7 @@ export class SignerSupervisor {
     this.#retired = true;
     clearInterval(this.#watch);
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), 2_000);
@@ -99,10 +103,16 @@ export class SignerSupervisor {
         new CountersignError('unavailable', 'the signer process is not running; it is being restarted'),
       );
     }
+    const size = fields.reduce((sum, field) => sum + field.length, 0);
+    if (size > MAX_FIELD_BYTES) {
+      return Promise.reject(
+        new CountersignError('payload_too_large', 'this is more than the signer process takes'),
+      );
+    }
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffff_ffff) + 1;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, deadline: Date.now() + timeoutMs });
+      this.#pending.set(id, { resolve, reject, deadline: performance.now() + timeoutMs });
       writer.send({ kind, id, fields });
     });
   }
@@ -111,10 +121,13 @@ export class SignerSupervisor {
     this.#state = 'starting';
     const child = spawnSigner();
     this.#child = child;
-    const socket = child.stdio[3] as Socket;
+    const ready = Promise.withResolvers<void>();
+    child.once('error', (error) => ready.reject(error));
+    // Absent when there was no file descriptor left for it; the error says so.
+    const socket = child.stdio?.[3] as Socket | undefined;
+    if (socket === undefined) return await ready.promise;
     const reader = new FrameReader();
     const writer = new FrameWriter(socket);
-    const ready = Promise.withResolvers<void>();
 
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -143,7 +156,6 @@ export class SignerSupervisor {
         child.kill('SIGKILL');
       }
     };
-    child.once('error', (error) => ready.reject(error));
     child.once('exit', (code, signal) => {
       const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
       ready.reject(new CountersignError('unavailable', `the signer process ended at start (${reason})`));
@@ -199,9 +211,13 @@ export class SignerSupervisor {
   }
 
   #killIfHung(): void {
-    const now = Date.now();
-    for (const { deadline } of this.#pending.values()) {
-      if (deadline < now) {
+    const now = performance.now();
+    const late = now - this.#watchedAt - WATCH_INTERVAL_MS;
+    this.#watchedAt = now;
+    for (const pending of this.#pending.values()) {
+      // This process stood still, and what was answered meanwhile is not read yet.
+      if (late > WATCH_LATE_MS) pending.deadline += late;
+      else if (pending.deadline < now) {
         this.#child?.kill('SIGKILL');
         return;
       }
@@ -216,7 +232,8 @@ export class SignerSupervisor {
 function spawnSigner(): ChildProcess {
   const here = fileURLToPath(import.meta.url);
   const entry = path.join(path.dirname(here), 'process', `main${path.extname(here)}`);
-  const root = realpathSync(path.join(path.dirname(here), '..', '..'));
+  const program = path.join(path.dirname(here), '..');
+  const root = path.join(program, '..');
   const addon = realpathSync(createRequire(here).resolve('secp256k1/package.json'));
   const modules = path.join(path.dirname(addon), '..');
   const flags = [
@@ -225,7 +242,8 @@ function spawnSigner(): ChildProcess {
     '--permission',
     '--allow-addons',
     '--allow-worker',
-    `--allow-fs-read=${root}/`,
+    `--allow-fs-read=${program}/`,
+    `--allow-fs-read=${path.join(root, 'package.json')}`,
     `--allow-fs-read=${modules}/`,
     // The addon loader looks here to tell musl from glibc.
     '--allow-fs-read=/etc/alpine-release',

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../src/bytes.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
+import { newKdfParams } from '../../src/keystore/kdf.ts';
 import { Custody, type KeyMaterial } from '../../src/signer/custody.ts';
 import { SignerSupervisor } from '../../src/signer/supervisor.ts';
 
@@ -171,4 +172,65 @@ describe('the signer process', () => {
     await sleep(50);
     expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
   });
+});
+
+describe('a seal overtakes', () => {
+  const SLOW = { type: 'passphrase', kdf: newKdfParams('scrypt') } as const;
+
+  it('an unsealing whose key is still being derived', async () => {
+    const keyring = await custody.createKeyring(SLOW, Buffer.from('correct horse'));
+    const key = await newKey();
+    await custody.seal();
+    const unsealing = custody.unseal(SLOW, Buffer.from('correct horse'), keyring);
+    await sleep(30);
+    await custody.seal();
+    await expect(unsealing).rejects.toMatchObject({ code: 'sealed' });
+    expect(custody.unsealed).toBe(false);
+    await expect(custody.sign(key, 'message', preimage)).rejects.toMatchObject({ code: 'sealed' });
+    await custody.unseal(SLOW, Buffer.from('correct horse'), keyring);
+    await expect(custody.sign(key, 'message', preimage)).resolves.toBeDefined();
+  });
+
+  it('an unsealing whose answer is under way', async () => {
+    const secret = randomBytes(32);
+    const keyring = await custody.createKeyring(FILE, Buffer.from(secret));
+    await custody.seal();
+    const unsealing = custody.unseal(FILE, Buffer.from(secret), keyring);
+    const sealing = custody.seal();
+    await expect(unsealing).rejects.toMatchObject({ code: 'sealed' });
+    await sealing;
+    expect(custody.unsealed).toBe(false);
+  });
+
+  it('a loss of the process: it is as good as sealed', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    process.kill(supervisor.pid ?? 0, 'SIGKILL');
+    await expect(custody.seal()).resolves.toBeUndefined();
+    await ready.promise;
+    expect(custody.unsealed).toBe(false);
+  });
+});
+
+describe('the link', () => {
+  it('refuses what is too large before it is sent', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    const pid = supervisor.pid;
+    const large = custody.importKeystore(GENERATED, { padding: 'x'.repeat(1 << 20) }, Buffer.from('p'));
+    await expect(large).rejects.toMatchObject({ code: 'payload_too_large' });
+    expect(supervisor.pid).toBe(pid);
+    expect(supervisor.state).toBe('ready');
+  });
+
+  it('forgives the signer process a standstill of this one', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    const key = await newKey();
+    const pid = supervisor.pid;
+    const signing = custody.sign(key, 'message', preimage);
+    // The request is on its way; then nothing of this process runs for longer than a request may take.
+    await sleep(0);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000);
+    await expect(signing).resolves.toBeDefined();
+    expect(supervisor.pid).toBe(pid);
+    expect(lost).toEqual([]);
+  }, 20_000);
 });

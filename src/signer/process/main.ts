@@ -147,10 +147,11 @@ function sign(handle: Uint8Array, operationByte: Uint8Array, preimage: Uint8Arra
 }
 
 async function createKeyring(config: Uint8Array, secret: Uint8Array): Promise<Fields> {
+  const { epoch } = vault;
   const keyring = generateKeyring();
   try {
     const sealed = await sealWith(sealConfigSchema.parse(json(config)), secret, keyring);
-    vault.unseal(keyring);
+    vault.unseal(keyring, epoch);
     return [sealed];
   } catch (error) {
     keyring.wipe();
@@ -159,7 +160,8 @@ async function createKeyring(config: Uint8Array, secret: Uint8Array): Promise<Fi
 }
 
 async function unseal(config: Uint8Array, secret: Uint8Array, sealed: Uint8Array): Promise<Fields> {
-  vault.unseal(await openWith(sealConfigSchema.parse(json(config)), secret, sealed));
+  const { epoch } = vault;
+  vault.unseal(await openWith(sealConfigSchema.parse(json(config)), secret, sealed), epoch);
   return [];
 }
 

@@ -27,17 +27,29 @@ interface LoadedKey {
 export class Vault {
   #keyring: Keyring | undefined;
   readonly #keys = new Map<number, LoadedKey>();
+  #epoch = 0;
 
   get sealed(): boolean {
     return this.#keyring === undefined;
   }
 
-  unseal(keyring: Keyring): void {
+  /** Changes with every wipe. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Takes the keyring over. Throws `sealed`, and wipes it, when there was a wipe since `epoch`. */
+  unseal(keyring: Keyring, epoch: number): void {
+    if (epoch !== this.#epoch) {
+      keyring.wipe();
+      throw new CountersignError('sealed', 'the service was sealed meanwhile');
+    }
     this.wipe();
     this.#keyring = keyring;
   }
 
   wipe(): void {
+    this.#epoch++;
     for (const key of this.#keys.values()) wipe(key.secret);
     this.#keys.clear();
     this.#keyring?.wipe();
