@@ -226,8 +226,9 @@ describe('the link', () => {
     const key = await newKey();
     const pid = supervisor.pid;
     const signing = custody.sign(key, 'message', preimage);
-    // The request is on its way; then nothing of this process runs for longer than a request may take.
-    await sleep(0);
+    // The request is on its way; then nothing of this process runs for longer than a request may take, and the
+    // timers are the first to run again.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000);
     await expect(signing).resolves.toBeDefined();
     await sleep(300);
