@@ -121,6 +121,8 @@ export class SigningPipeline {
       ...(signed.transactionHash !== undefined && { transactionHash: signed.transactionHash }),
     };
     const answer = await act.commit(draft, (tx, receipt) => {
+      // A seal closes before its entry is written, so that no signature comes behind that entry.
+      if (!this.#custody.unsealed) throw new CountersignError('sealed', 'the service was sealed meanwhile');
       tx.markUsed(key.id, version.version, time);
       reservation?.commit(tx);
       return answerOf(request, made, signed, receipt);
