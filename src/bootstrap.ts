@@ -40,13 +40,15 @@ export interface FirstStart {
 /**
  * Puts the newest policy in force: the stored one, or the file's, when its revision is higher. What is wrong with
  * either is said by the policy in force, and nothing is signed until it is mended.
+ *
+ * @returns what whoever started the service should know.
  */
 export async function loadNewestPolicy(
   directory: string,
   reads: PolicyReads,
   recorder: Recorder<PolicyWrites>,
   inForce: PolicyInForce,
-): Promise<void> {
+): Promise<string[]> {
   const file = path.join(directory, POLICY_FILE);
   try {
     const stored = reads.newestPolicy();
@@ -62,9 +64,16 @@ export async function loadNewestPolicy(
     const newest = pickNewest(before, onDisk);
     if (newest === onDisk) await store(systemAct(recorder), onDisk, before);
     inForce.use(newest);
+    const ignored = onDisk !== undefined && onDisk.revision < newest.revision;
+    return ignored
+      ? [
+          `${POLICY_FILE} has revision ${onDisk.revision} and is not used: revision ${newest.revision} is in force`,
+        ]
+      : [];
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     inForce.fail(error.message);
+    return [];
   }
 }
 

@@ -26,13 +26,15 @@ const settingsSchema = z.strictObject({
 });
 type Settings = z.infer<typeof settingsSchema>;
 
-export type Flags = Settings & { readonly config?: string | undefined };
+/** As they came: checked here. */
+export type Flags = { readonly [name in keyof Settings]?: unknown } & { readonly config?: string | undefined };
 
 /** Flags over environment over file over defaults. Throws `invalid_request` that names the setting. */
 export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config {
   const { config: file, ...given } = flags;
   const fromFile = file === undefined ? {} : readSettings(file);
-  const settings: Settings = { ...fromFile, ...fromEnvironment(environment), ...defined(given) };
+  const fromFlags = parseWith(settingsSchema, defined(given), 'the command line');
+  const settings: Settings = { ...fromFile, ...fromEnvironment(environment), ...fromFlags };
   return {
     data: path.resolve(settings.data ?? 'data'),
     listen: parseListen(settings.listen ?? '127.0.0.1:8700'),

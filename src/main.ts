@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { AccessService } from './access/access.ts';
+import { FailedAuthentications } from './access/failures.ts';
 import { systemAct } from './audit/act.ts';
 import { Checkpointer } from './audit/checkpointer.ts';
 import { AuditLog } from './audit/log.ts';
+import type { CheckpointWrites } from './audit/stored-entry.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
 import type { Config } from './config.ts';
 import { CountersignError } from './errors.ts';
@@ -34,6 +36,8 @@ import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
 export interface RunningService {
   readonly url: string;
   readonly firstStart: FirstStart | undefined;
+  /** What whoever started it should know. */
+  readonly notes: readonly string[];
   readonly notReady: () => readonly string[];
   /** Lets requests under way end, signs a last checkpoint, wipes, closes. */
   stop(): Promise<void>;
@@ -58,9 +62,13 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
   const keys = new KeyService(reads, custody);
   const access = new AccessService(reads);
+  const failures = new FailedAuthentications(audit);
   const policy = new PolicyInForce();
   const signing = new SigningPipeline(keys, policy, new NonceGuard(reads), custody);
-  const checkpointer = new Checkpointer(origin, audit, reads, storage, {
+  const checkpoints: CheckpointWrites = {
+    saveCheckpoint: (checkpoint) => audit.writeBeside(() => storage.saveCheckpoint(checkpoint)),
+  };
+  const checkpointer = new Checkpointer(origin, audit, reads, checkpoints, {
     publicKey: () => seal.logKey()?.publicKey,
     sign: (text) => {
       const key = seal.logKey();
@@ -74,8 +82,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     const { initialized, sealed } = seal.status();
     if (supervisor.state !== 'ready')
       reasons.push('the signer process is not running; it is being restarted');
-    else if (!initialized) reasons.push('not initialized: POST /v1/sys/init');
-    else if (sealed) reasons.push('sealed: POST /v1/sys/unseal');
+    else if (!initialized) reasons.push('not initialized: countersign init (POST /v1/sys/init)');
+    else if (sealed) reasons.push('sealed: countersign unseal (POST /v1/sys/unseal)');
     if (audit.failure !== undefined)
       reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
     if (policy.problem !== undefined) reasons.push(`no policy: ${policy.problem}`);
@@ -83,7 +91,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   };
 
   async function lost(reason: string): Promise<void> {
-    custody.forget();
+    custody.lose();
     log.error('signer.lost', { reason });
     await system
       .record({ kind: 'signer.lost', outcome: 'failed', detail: { reason } })
@@ -96,6 +104,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       log.info('signer.restarted', { ...(supervisor.pid !== undefined && { pid: supervisor.pid }) });
     } catch (error) {
       log.error('signer.unseal_failed', { reason: error instanceof Error ? error.message : 'unknown' });
+    } finally {
+      custody.settle();
     }
   }
 
@@ -139,15 +149,27 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     });
     if (!seal.status().initialized && config.seal === 'file') await seal.initialize(system, { type: 'file' });
     else await seal.resume(system);
-    await loadNewestPolicy(config.data, reads, audit, policy);
-    const unsealed = !seal.status().sealed;
-    const firstStart = await completeFirstStart(config, { reads, recorder: audit, access, keys, unsealed });
-    const server = await startServer(createApp({ service, routes, log, metrics }), config.listen);
+    const { sealed, type } = seal.status();
+    const notes = [
+      ...(config.seal === 'passphrase' && type === 'file'
+        ? ['this directory was made with the file seal and keeps it: --seal is for new directories']
+        : []),
+      ...(await loadNewestPolicy(config.data, reads, audit, policy)),
+    ];
+    // Before the first start is completed: a port that is taken must not use up what is said only once.
+    const server = await startServer(createApp({ service, routes, log, metrics, failures }), config.listen);
+    const parts = { reads, recorder: audit, access, keys, unsealed: !sealed };
+    const firstStart = await completeFirstStart(config, parts);
     // So that there is one from the first moment on; while sealed, the first after unsealing.
     await checkpointer.current().catch(() => undefined);
     checkpointer.start();
     const housekeeping = setInterval(() => {
-      storage.forgetAnswersBefore(new Date(Date.now() - KEEP_ANSWERS_MS).toISOString());
+      const time = new Date(Date.now() - KEEP_ANSWERS_MS).toISOString();
+      try {
+        audit.writeBeside(() => storage.forgetAnswersBefore(time));
+      } catch {
+        log.error('housekeeping.failed', { reason: audit.failure ?? 'unknown' });
+      }
     }, HOUSEKEEPING_MS);
     housekeeping.unref();
     log.info('service.listening', { address: server.url });
@@ -155,12 +177,14 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     return {
       url: server.url,
       firstStart,
+      notes,
       notReady,
       stop: async () => {
         supervisor.retire();
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         checkpointer.stop();
+        await failures.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.
         await checkpointer.current().catch(() => undefined);

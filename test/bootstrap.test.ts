@@ -10,6 +10,7 @@ import { openSqliteStorage, type Storage, type StorageTx } from '../src/storage/
 let folder: string;
 let storage: Storage;
 let log: AuditLog<StorageTx>;
+let notes: string[];
 
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'bootstrap-'));
@@ -34,7 +35,7 @@ function writeRevision(revision: number, change = ''): void {
 
 async function load(): Promise<PolicyInForce> {
   const inForce = new PolicyInForce();
-  await loadNewestPolicy(folder, storage.reads, log, inForce);
+  notes = await loadNewestPolicy(folder, storage.reads, log, inForce);
   return inForce;
 }
 
@@ -66,8 +67,10 @@ describe('the policy at start', () => {
     await load();
     writeRevision(7);
     await load();
+    expect(notes).toEqual([]);
     writeRevision(3);
     expect((await load()).current().revision).toBe(7);
+    expect(notes).toEqual(['policy.yaml has revision 3 and is not used: revision 7 is in force']);
   });
 
   it('does not take two policies of one revision', async () => {

@@ -50,5 +50,8 @@ describe('configuration', () => {
     );
     expect(() => loadConfig({ config: path.join(folder, 'none.yaml') }, {})).toThrow(/cannot be read/);
     expect(() => loadConfig({}, { COUNTERSIGN_SEAL: 'shamir' })).toThrow(/seal/);
+    expect(() => loadConfig({ seal: 'foo' }, {})).toThrow(/the command line is not valid: seal/);
+    expect(() => loadConfig({ logLevel: 'loud' }, {})).toThrow(/logLevel/);
+    expect(() => loadConfig({ data: '' }, {})).toThrow(/data/);
   });
 });

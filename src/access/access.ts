@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
-import { newCredential, type NewCredential } from './credentials.ts';
+import { isWithin, newCredential, type NewCredential } from './credentials.ts';
 import type { AccessReads, AccessWrites, Credential, Principal } from './principals.ts';
 import { forbiddenPair, type Role } from './roles.ts';
 
@@ -46,11 +46,14 @@ export class AccessService {
   /**
    * Changes roles, or disables or enables. Throws `conflict` rather than leave nobody who can administer, or undo what
    * another request changed meanwhile.
+   *
+   * @param ownCredential id of the caller's.
    */
   async updatePrincipal(
     act: Act<AccessWrites>,
     id: string,
     change: { readonly roles?: readonly Role[] | undefined; readonly state?: Principal['state'] | undefined },
+    ownCredential: string,
   ): Promise<Principal> {
     const before = this.principal(id);
     const roles = change.roles ?? before.roles;
@@ -73,7 +76,7 @@ export class AccessService {
         );
       }
       tx.updatePrincipal(id, { roles, state });
-      this.#refuseWithoutAdmin();
+      this.#refuseWithoutAdmin(ownCredential);
       return principalToJson(after);
     });
     return after;
@@ -96,8 +99,17 @@ export class AccessService {
     return created;
   }
 
-  /** Throws `not_found`, or `conflict` when it is revoked already or is the last one of the last admin. */
-  async revokeCredential(act: Act<AccessWrites>, principalId: string, id: string): Promise<Credential> {
+  /**
+   * Throws `not_found`, or `conflict` when it is revoked already or is the last one of the last admin.
+   *
+   * @param ownCredential id of the caller's.
+   */
+  async revokeCredential(
+    act: Act<AccessWrites>,
+    principalId: string,
+    id: string,
+    ownCredential: string,
+  ): Promise<Credential> {
     const principal = this.principal(principalId);
     const credential = this.#reads.credential(id)?.credential;
     if (credential?.principalId !== principal.id) {
@@ -108,22 +120,21 @@ export class AccessService {
     const detail = { id, principal: principal.name };
     await act.commit({ kind: 'credential.revoked', outcome: 'done', detail }, (tx) => {
       tx.revokeCredential(id, revokedAt);
-      this.#refuseWithoutAdmin();
+      this.#refuseWithoutAdmin(ownCredential);
       return credentialToJson(revoked);
     });
     return revoked;
   }
 
   /** After a change and inside its commit, so that two at once can't each count on the other's admin. */
-  #refuseWithoutAdmin(): void {
-    const now = new Date();
+  #refuseWithoutAdmin(ownCredential: string): void {
     const canAdminister = (principal: Principal): boolean =>
       isAdmin(principal) &&
-      this.#reads.credentialsOf(principal.id).some((credential) => isUsable(credential, now));
+      this.#reads.credentialsOf(principal.id).some((credential) => isUsable(credential, ownCredential));
     if (this.list().some(canAdminister)) return;
     throw new CountersignError(
       'conflict',
-      'nobody could administer the service after this: give another enabled principal the role admin and a credential first',
+      'nobody could administer the service after this: give another enabled principal the role admin first, and a credential without expiry for the loopback interface',
     );
   }
 }
@@ -146,8 +157,14 @@ export function credentialToJson(credential: Credential): { readonly [name: stri
   };
 }
 
-function isUsable({ revokedAt, expiresAt }: Credential, now: Date): boolean {
-  return revokedAt === undefined && (expiresAt === undefined || new Date(expiresAt) > now);
+/** The addresses that callers on this machine come from. */
+const LOOPBACK = ['127.0.0.1', '::1'];
+
+/** For good, and from this machine; the caller's own has just proven that it can be used. */
+function isUsable({ id, revokedAt, expiresAt, cidrs }: Credential, ownCredential: string): boolean {
+  if (revokedAt !== undefined) return false;
+  if (id === ownCredential) return true;
+  return expiresAt === undefined && LOOPBACK.some((address) => isWithin(cidrs, address));
 }
 
 function isAdmin({ roles, state }: Principal): boolean {

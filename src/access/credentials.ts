@@ -87,6 +87,16 @@ export class Unauthenticated extends CountersignError {
   }
 }
 
+/** A caller who may not do this; is written to the audit log wherever in a request it is thrown. */
+export class Forbidden extends CountersignError {
+  readonly caller: Caller;
+
+  constructor(caller: Caller, message: string) {
+    super('forbidden', message);
+    this.caller = caller;
+  }
+}
+
 /** `a.b.c.d/n` or an IPv6 network; the text of what is wrong with it, or undefined. */
 export function cidrProblem(cidr: string): string | undefined {
   const [network = '', bits = '', ...rest] = cidr.split('/');
@@ -98,7 +108,8 @@ export function cidrProblem(cidr: string): string | undefined {
   return valid ? undefined : 'must be a network such as 10.0.0.0/8 or fd00::/8';
 }
 
-function isWithin(cidrs: readonly string[], address: string): boolean {
+/** Whether networks, or their absence, admit an IP address. */
+export function isWithin(cidrs: readonly string[], address: string): boolean {
   if (cidrs.length === 0) return true;
   const networks = new BlockList();
   for (const cidr of cidrs) {

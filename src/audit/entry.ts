@@ -2,32 +2,35 @@ import type { Hex } from '../bytes.ts';
 import { canonicalize, type JsonValue } from '../jcs.ts';
 
 /** What happened. Names are stable: queries, alerts and other people's tools match on them. */
-export type EntryKind =
-  | 'service.started'
-  | 'service.stopped'
-  | 'signer.lost'
-  | 'seal.initialized'
-  | 'seal.unsealed'
-  | 'seal.unseal_failed'
-  | 'seal.sealed'
-  | 'key.created'
-  | 'key.imported'
-  | 'key.import_refused'
-  | 'key.state_changed'
-  | 'principal.created'
-  | 'principal.updated'
-  | 'credential.created'
-  | 'credential.revoked'
-  | 'policy.loaded'
-  | 'access.unauthenticated'
-  | 'access.forbidden'
-  | 'sign';
+export const ENTRY_KINDS = [
+  'service.started',
+  'service.stopped',
+  'signer.lost',
+  'seal.initialized',
+  'seal.unsealed',
+  'seal.unseal_failed',
+  'seal.sealed',
+  'key.created',
+  'key.imported',
+  'key.import_refused',
+  'key.state_changed',
+  'principal.created',
+  'principal.updated',
+  'credential.created',
+  'credential.revoked',
+  'policy.loaded',
+  'access.unauthenticated',
+  'access.forbidden',
+  'sign',
+] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 /**
  * `done`: it took effect; for `sign`, a signature was made and may have been released.
  * `denied`: policy or role said no. `refused`: a guard (nonce, key state) said no. `failed`: an error stopped it.
  */
-export type Outcome = 'done' | 'denied' | 'refused' | 'failed';
+export const OUTCOMES = ['done', 'denied', 'refused', 'failed'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface EntryActor {
   readonly principal?: string;

@@ -98,7 +98,29 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     });
   }
 
+  /**
+   * For what is written beside the entries (a checkpoint, a clean-up), under the same rule: never after a failed
+   * write. Throws `unavailable`.
+   */
+  writeBeside(write: () => void): void {
+    if (this.#failure !== undefined) throw unavailable();
+    try {
+      write();
+    } catch (error) {
+      this.#fail(error, []);
+      throw unavailable();
+    }
+  }
+
+  #fail(error: unknown, batch: readonly Item<Tx>[]): void {
+    this.#failure = error instanceof Error ? error.message : 'the storage failed';
+    for (const item of [...batch, ...this.#queue]) item.reject(unavailable());
+    this.#queue = [];
+  }
+
   #drain(): void {
+    // A failure has emptied it.
+    if (this.#queue.length === 0) return;
     const batch = this.#queue.slice(0, MAX_BATCH);
     this.#queue = this.#queue.slice(MAX_BATCH);
     if (this.#queue.length > 0) setImmediate(() => this.#drain());
@@ -108,9 +130,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       const head = this.#write(batch, settle);
       if (head !== undefined) this.#head = head;
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : 'the storage failed';
-      for (const item of [...batch, ...this.#queue]) item.reject(unavailable());
-      this.#queue = [];
+      this.#fail(error, batch);
       return;
     }
     for (const release of settle) release();

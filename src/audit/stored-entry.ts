@@ -10,14 +10,17 @@ export interface StoredEntry {
 
 /** All conditions must hold; absent ones always do. */
 export interface EntryQuery {
-  /** First index to look at. */
+  /** First index to look at; 'desc' goes down from it. */
   readonly from: number;
+  /** By index; ascending when absent. */
+  readonly order?: 'asc' | 'desc' | undefined;
   readonly limit: number;
   readonly principal?: string | undefined;
   readonly key?: string | undefined;
   readonly operation?: string | undefined;
   readonly effect?: string | undefined;
   readonly kind?: string | undefined;
+  readonly outcome?: string | undefined;
   /** RFC 3339, UTC, milliseconds; `since` inclusive, `until` exclusive. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
@@ -30,7 +33,7 @@ export interface StoredCheckpoint {
 }
 
 export interface AuditReads {
-  /** In the order of the log. */
+  /** In the order that the query asks for. */
   entries(query: EntryQuery): StoredEntry[];
   entry(index: number): StoredEntry | undefined;
   latestCheckpoint(): StoredCheckpoint | undefined;

@@ -1,8 +1,9 @@
 import { CountersignError } from '../errors.ts';
-import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { Frontier } from './merkle.ts';
-import { parseNote, parseVkey, verifyNote } from './note.ts';
+import { parseVkey } from './note.ts';
 import type { StoredEntry } from './stored-entry.ts';
+import { openCheckpoint, type CheckpointProblem } from './verify-checkpoint.ts';
 import {
   checkFields,
   checkSignedEntry,
@@ -17,6 +18,8 @@ import {
 export interface LogSource {
   /** How many entries to expect; for progress only. */
   readonly size: number;
+  /** What the writer noted beside the entries, from the same snapshot: the log must end there, with this root. */
+  readonly head?: { readonly size: number; readonly root?: Buffer };
   /**
    * Entries from this index on, in order, in pages of any size: a page waits once for all of its entries. From the
    * same snapshot as the checkpoints, or a live log looks cut.
@@ -38,9 +41,7 @@ export interface VerifyOptions {
 
 export type LogProblem =
   | EntryProblem
-  | 'checkpoint_malformed'
-  | 'checkpoint_signature'
-  | 'checkpoint_origin'
+  | CheckpointProblem
   /** A later checkpoint covers fewer entries. */
   | 'checkpoint_order'
   | 'checkpoint_root'
@@ -48,6 +49,8 @@ export type LogProblem =
   | 'trusted_root'
   /** The log ends below a checkpoint. */
   | 'log_cut'
+  /** The log has another size or root than its writer noted beside it. */
+  | 'head_mismatch'
   /** The log has entries and no checkpoint, so that nothing vouches for them. */
   | 'no_checkpoint';
 
@@ -147,6 +150,7 @@ async function run(source: LogSource, options: VerifyOptions, walk: Walk): Promi
   }
   onProgress?.(tree.size, source.size);
   checkEnd(walk);
+  checkHead(source, walk);
   return {
     ok: true,
     size: tree.size,
@@ -195,6 +199,29 @@ function checkEnd({ tree: { size }, next, good }: Walk): void {
   }
 }
 
+function checkHead({ head }: LogSource, { tree, good }: Walk): void {
+  if (head === undefined) return;
+  const { size } = tree;
+  const noted = `the head stored beside the entries counts ${head.size}`;
+  if (size < head.size) {
+    throw new LogFault(
+      size,
+      'head_mismatch',
+      `the log is cut: it has ${size} entries, and ${noted}`,
+      head.size - 1,
+    );
+  }
+  if (size > head.size) {
+    const message = `entries ${head.size} to ${size - 1} were added, or the head was put back: ${noted}`;
+    throw new LogFault(head.size, 'head_mismatch', message, size - 1);
+  }
+  if (head.root === undefined || tree.root().equals(head.root)) return;
+  // What a checkpoint vouches for is as it was signed: then it is the head that was changed.
+  const from = good?.size === size ? 0 : (good?.size ?? 0);
+  const message = `entries ${from} to ${size - 1}, or the head stored beside them, were changed: it has another root`;
+  throw new LogFault(from, 'head_mismatch', message, size - 1);
+}
+
 /** Verified checkpoints in the order of their sizes, the trusted one among them. */
 async function* headsBySize(
   source: LogSource,
@@ -231,25 +258,6 @@ function openTrusted({ trusted, vkey }: VerifyOptions): Checkpoint | undefined {
   throw new CountersignError('invalid_request', `the trusted checkpoint ${checkpoint.message}`);
 }
 
-/** Nothing in the note is read before its signature is verified. */
-function openCheckpoint(
-  bytes: string,
-  vkey: string,
-): Checkpoint | { readonly problem: LogProblem; readonly message: string } {
-  const note = attempt(() => parseNote(bytes));
-  if (note instanceof Error) return { problem: 'checkpoint_malformed', message: `is ${note.message}` };
-  const { name } = parseVkey(vkey);
-  if (!verifyNote(note, vkey)) {
-    return { problem: 'checkpoint_signature', message: `is not signed by ${name} with this key` };
-  }
-  const checkpoint = attempt(() => parseCheckpoint(note.text));
-  if (checkpoint instanceof Error)
-    return { problem: 'checkpoint_malformed', message: `is ${checkpoint.message}` };
-  if (checkpoint.origin === name) return checkpoint;
-  const origin = JSON.stringify(checkpoint.origin);
-  return { problem: 'checkpoint_origin', message: `belongs to another log, ${origin}` };
-}
-
 function checkRoot(head: Head, tree: Frontier, good: Head | undefined): void {
   if (tree.root().equals(head.root)) return;
   const problem = head.trusted ? 'trusted_root' : 'checkpoint_root';
@@ -284,14 +292,5 @@ class LogFault extends Error {
   constructor(index: number, problem: LogProblem, message: string, through?: number) {
     super(message);
     this.firstBad = { index, problem, message, ...(through !== undefined && { through }) };
-  }
-}
-
-/** The error of a function in place of its result, for parsers that throw at what we report. */
-export function attempt<T>(parse: () => T): T | Error {
-  try {
-    return parse();
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
   }
 }

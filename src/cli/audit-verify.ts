@@ -53,7 +53,7 @@ export async function auditVerify(host: Host, flags: VerifyFlags, command: Comma
       onProgress: (done, total) => progress.update(done, total),
     });
     progress.end();
-    const checked = { ...report, vkey, pinned: flags.vkey !== undefined };
+    const checked = { ...report, vkey, pinned: flags.vkey !== undefined, trusted: trusted !== undefined };
     session.print(checked, reportText);
     if (!report.ok) host.setExitCode(EXIT.error);
     else if (flags.save !== undefined) saveNote(flags.save, report, [seen.note(), trusted]);
@@ -123,13 +123,16 @@ function sizeOf(note: string): number {
   return parseCheckpoint(parseNote(note).text).size;
 }
 
-function reportText(report: VerifyReport & { readonly vkey: string; readonly pinned: boolean }): string {
+type Checked = VerifyReport & { readonly vkey: string; readonly pinned: boolean; readonly trusted: boolean };
+
+function reportText(report: Checked): string {
   if (!report.ok) {
     const { index, through = index, problem, message } = report.firstBad;
     const where = through === index ? `entry ${index}` : `entries ${index} to ${through}`;
     return `FAILED at ${where}: ${problem}\n${printable(message)}`;
   }
-  const { size, root, checkpoint, signatures, digestsNotRecomputed, unsignedTail, vkey, pinned } = report;
+  const { size, root, checkpoint, signatures, digestsNotRecomputed, unsignedTail, vkey, pinned, trusted } =
+    report;
   const notRecomputed =
     digestsNotRecomputed === 0
       ? ''
@@ -145,6 +148,8 @@ function reportText(report: VerifyReport & { readonly vkey: string; readonly pin
     ['entries after the checkpoint', String(unsignedTail)],
     ['verifier key', pinned ? vkey : undefined],
   ]);
-  const advice = `verifier key taken from the log itself: pin it with --vkey '${printable(vkey)}'`;
-  return ['OK', lines, ...(pinned ? [] : [advice])].join('\n');
+  const pin = `verifier key taken from the log itself: pin it with --vkey '${printable(vkey)}'`;
+  const keep =
+    'a log that was cut or rolled back is shown only by a checkpoint kept elsewhere: --save one, give it with --trusted';
+  return ['OK', lines, ...(pinned ? [] : [pin]), ...(trusted ? [] : [keep])].join('\n');
 }

@@ -3,11 +3,13 @@ import { parseCheckpoint } from '../audit/checkpoint.ts';
 import type { Entry } from '../audit/entry.ts';
 import { parseNote } from '../audit/note.ts';
 import type { VerifyFlags } from './audit-verify.ts';
-import type { AuditEntry, Status } from './answers.ts';
+import type { AuditEntry } from './answers.ts';
 import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
 import { count, index } from './options.ts';
 import { addCommand, openSession, type Host } from './session.ts';
 import { details, printableJson, table } from './table.ts';
+
+const DEFAULT_LIMIT = 20;
 
 interface ShowOptions {
   readonly from?: number;
@@ -17,6 +19,7 @@ interface ShowOptions {
   readonly operation?: string;
   readonly effect?: string;
   readonly kind?: string;
+  readonly outcome?: string;
   readonly since?: string;
   readonly until?: string;
 }
@@ -28,15 +31,16 @@ export function addAuditCommands(program: Command, host: Host): void {
     'read and verify the log of everything that was decided and done',
   );
 
-  addCommand(group, 'show', 'one entry; or a table, of the newest entries where nothing narrows it')
+  addCommand(group, 'show', 'one entry; or a table of the newest entries that match, the newest last')
     .argument('[entry]', 'its index', index)
-    .option('--from <index>', 'begin at this entry', index)
-    .option('--limit <number>', 'show at most so many', count, 20)
+    .option('--from <index>', 'begin at this entry, and go on to newer ones', index)
+    .option('--limit <number>', 'show at most so many', count, DEFAULT_LIMIT)
     .option('--principal <name>')
     .option('--key <name>')
     .option('--operation <operation>')
     .option('--effect <effect>', 'allow or deny')
     .option('--kind <kind>', 'such as sign or key.created')
+    .option('--outcome <outcome>', 'done, denied, refused or failed')
     .option('--since <time>', 'RFC 3339')
     .option('--until <time>', 'RFC 3339, exclusive')
     .action(async (number: number | undefined, options: ShowOptions, command: Command) => {
@@ -50,8 +54,7 @@ export function addAuditCommands(program: Command, host: Host): void {
       const found = await findEntries(client, options);
       if (found.items.length === 0 && !session.json) session.terminal.err('no entries');
       else session.print(found, ({ items }) => entryTable(items, session.terminal.width));
-      if (!session.json && found.nextCursor !== null)
-        session.terminal.err(`more: --from ${found.nextCursor}`);
+      if (!session.json && found.nextCursor !== null) session.terminal.err(hint(options, found.nextCursor));
     });
 
   addCommand(group, 'verify', 'check the whole log: of a running service, or offline with --data')
@@ -83,26 +86,33 @@ export function addAuditCommands(program: Command, host: Host): void {
 }
 
 interface Found {
+  /** In the order of the log. */
   readonly items: readonly AuditEntry[];
   readonly nextCursor: string | null;
 }
 
 async function findEntries(client: Client, options: ShowOptions): Promise<Found> {
-  const { from: first, limit, principal, key, operation, effect, kind, since, until } = options;
-  const filter = { principal, key, operation, effect, kind, since, until };
-  const narrowed = first !== undefined || Object.values(filter).some((value) => value !== undefined);
-  const from = narrowed ? (first ?? 0) : Math.max(0, (await logSize(client)) - limit);
-  const query: Query = { ...filter, from, limit: Math.min(limit + 1, PAGE_SIZE) };
+  const { from, limit, principal, key, operation, effect, kind, outcome, since, until } = options;
+  const filter = { principal, key, operation, effect, kind, outcome, since, until };
+  const newest = from === undefined;
+  const order = newest ? 'desc' : 'asc';
+  const query: Query = { ...filter, order, from, limit: Math.min(limit + 1, PAGE_SIZE) };
   const items: AuditEntry[] = [];
+  let nextCursor: string | null = null;
   for await (const entry of pagesOf<AuditEntry>(client, '/v1/audit/entries', query)) {
-    if (items.length === limit) return { items, nextCursor: String(entry.index) };
+    if (items.length === limit) {
+      nextCursor = String(entry.index);
+      break;
+    }
     items.push(entry);
   }
-  return { items, nextCursor: null };
+  return { items: newest ? items.toReversed() : items, nextCursor };
 }
 
-async function logSize(client: Client): Promise<number> {
-  return (await client.get<Status>('/v1/sys/status')).audit.size;
+/** How to see those that match and were not shown. */
+function hint({ from, limit }: ShowOptions, next: string): string {
+  if (from !== undefined) return `more: --from ${next}`;
+  return `there are older ones: give a --limit over ${limit}, or --from 0 to begin with the oldest`;
 }
 
 function entryTable(entries: readonly AuditEntry[], width: number | undefined): string {

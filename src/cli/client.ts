@@ -29,8 +29,14 @@ const TIMEOUT_MS = 60_000;
 /** The largest page that lists with a `limit` give. */
 export const PAGE_SIZE = 1_000;
 
-/** @param token sent with every request; without one only public routes answer. */
-export function createClient(serviceUrl: string, token: string | undefined): Client {
+/** A bearer token, and the file that it is from, for messages. */
+export interface FileToken {
+  readonly token: string;
+  readonly file: string;
+}
+
+/** @param credential sent with every request; without one only public routes answer. */
+export function createClient(serviceUrl: string, credential: FileToken | undefined): Client {
   const base = parseServiceUrl(serviceUrl);
   const url = base.href.replace(/\/$/, '');
 
@@ -45,7 +51,7 @@ export function createClient(serviceUrl: string, token: string | undefined): Cli
       response = await fetch(target, {
         method,
         headers: {
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(credential !== undefined && { authorization: `Bearer ${credential.token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -58,7 +64,7 @@ export function createClient(serviceUrl: string, token: string | undefined): Cli
       throw unreachable(url, error);
     }
     if (response.ok) return text;
-    throw toApiError(url, response.status, text);
+    throw toApiError(url, response.status, text, credential?.file);
   }
 
   async function sendJson<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
@@ -117,11 +123,14 @@ function parseServiceUrl(text: string): URL {
   return url;
 }
 
-function toApiError(url: string, status: number, text: string): CountersignError {
+function toApiError(url: string, status: number, text: string, file: string | undefined): CountersignError {
   const problem = parseJson(text) as Partial<Problem> | null | undefined;
-  if (typeof problem?.code === 'string' && typeof problem.detail === 'string')
-    return new ApiError(problem as Problem);
-  return foreign(url, `HTTP ${status} without a problem document`);
+  if (typeof problem?.code !== 'string' || typeof problem.detail !== 'string')
+    return foreign(url, `HTTP ${status} without a problem document`);
+  if (problem.code !== 'unauthenticated' || file === undefined) return new ApiError(problem as Problem);
+  // The service tells nobody what is wrong with a credential; but a person can be told which one it is.
+  const detail = `the service does not accept the credential in ${file}`;
+  return new ApiError({ ...(problem as Problem), detail });
 }
 
 function foreign(url: string, what: string): CountersignError {

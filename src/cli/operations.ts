@@ -38,7 +38,10 @@ export function addOperations(
   run: (asked: Asked) => Promise<void>,
 ): void {
   const transaction = addCommand(parent, 'tx <key>', `${verb} a transaction`)
-    .option('--input <file>', "the API's transaction object as JSON; - is standard input")
+    .option(
+      '--input <file>',
+      'the API\'s transaction object as JSON, alone or as {"transaction": …}; - is standard input',
+    )
     .option('--to <address>', 'recipient; absent to create a contract')
     .option('--value <amount>', 'wei, or an amount with its unit: "0.5 ether"')
     .option('--data <hex>', 'calldata')
@@ -119,7 +122,18 @@ async function readTransaction(flags: TransactionFlags): Promise<{ readonly [nam
     return given;
   }
   if (!none) throw unclear('give the transaction with --input or with flags, not both');
-  return await readJsonFile(input);
+  return unwrapped(await readJsonFile(input));
+}
+
+/** The transaction itself, also where the whole request body `{"transaction": …}` was given. */
+function unwrapped(given: { readonly [name: string]: unknown }): { readonly [name: string]: unknown } {
+  const { transaction, ...rest } = given;
+  const wrapped =
+    typeof transaction === 'object' &&
+    transaction !== null &&
+    !Array.isArray(transaction) &&
+    Object.keys(rest).length === 0;
+  return wrapped ? (transaction as { readonly [name: string]: unknown }) : given;
 }
 
 /** Amounts with a unit become wei; everything else is for the service to judge. */

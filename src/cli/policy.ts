@@ -80,10 +80,14 @@ async function lint(text: string, name: string): Promise<LintReport> {
 
 function lintText(report: LintReport, name: string): string {
   if (report.ok)
-    return `OK  ${printable(name)}: revision ${report.revision}, ${report.rules} rules, hash ${report.hash}`;
+    return `OK  ${printable(name)}: revision ${report.revision}, ${counted(report.rules, 'rule')}, hash ${report.hash}`;
   const { problems } = report;
-  const head = `FAILED  ${printable(name)}: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
+  const head = `FAILED  ${printable(name)}: ${counted(problems.length, 'problem')}`;
   return [head, ...fieldLines({ errors: problems })].join('\n');
+}
+
+function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 function decisionText({ effect, rule, reason, policyRevision, failed = [] }: Decision): string {

@@ -21,6 +21,8 @@ export function createProgram(host: Host): Command {
     .description('Self-hosted key management and signing for Ethereum backends.')
     .version(packageVersion())
     .exitOverride()
+    // As every other failure begins (failure.ts).
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'countersign: ')) })
     .enablePositionalOptions()
     .addHelpText('after', FOOTER);
   addConnectionOptions(program).option('--json', 'print JSON, for programs');

@@ -3,7 +3,8 @@ import { canonicalize, type JsonValue } from '../jcs.ts';
 import { parseCheckpoint } from '../audit/checkpoint.ts';
 import { parseNote } from '../audit/note.ts';
 import type { StoredCheckpoint, StoredEntry } from '../audit/stored-entry.ts';
-import { attempt, type LogSource } from '../audit/verify.ts';
+import type { LogSource } from '../audit/verify.ts';
+import { attempt } from '../audit/verify-checkpoint.ts';
 import type { AuditEntry, Page, Status } from './answers.ts';
 
 /** The log of a running service as it is now. Nothing that the service says of it is believed, and that it grows is fine. */
@@ -35,7 +36,7 @@ export async function openRemoteLog(client: Client): Promise<LogSource> {
     yield newest.note;
   }
 
-  return { size, entries, checkpoints };
+  return { size, head: { size }, entries, checkpoints };
 }
 
 /** Of the log as it is now, or while the service is sealed of what it was when it was signed last; undefined for none. */

@@ -43,7 +43,7 @@ export function openSession(host: Host, command: Command): Session {
         const message = `no credential: give --token-file FILE or set COUNTERSIGN_TOKEN_FILE (${where})`;
         throw new CountersignError('invalid_request', message);
       }
-      return createClient(url(), readTokenFile(file, terminal));
+      return createClient(url(), { token: readTokenFile(file, terminal), file });
     },
     publicClient: () => createClient(url(), undefined),
     print: (answer, text) => terminal.out(json ? printableJson(answer) : text(answer)),

@@ -30,11 +30,12 @@ export async function start(flags: Flags, environment: NodeJS.ProcessEnv, termin
   await service.stop();
 }
 
-function greeting({ url, firstStart, notReady }: RunningService, config: Config): string {
+function greeting({ url, firstStart, notes, notReady }: RunningService, config: Config): string {
   const reasons = notReady();
   const lines = [`countersign listens on ${url}`];
   if (reasons.length === 0) lines.push('ready to sign');
   else lines.push('NOT ready to sign:', ...reasons.map((reason) => `  ${reason}`));
+  lines.push(...notes);
   if (firstStart === undefined) return lines.join('\n');
 
   const directory = relative(config.data);
@@ -61,6 +62,7 @@ function greeting({ url, firstStart, notReady }: RunningService, config: Config)
       '',
     );
   } else lines.push('', 'Next:', '');
+  if (config.seal === 'passphrase') lines.push(`  ${command} init --token-file ${admin}${options}`);
   lines.push(
     `  ${command} key list --token-file ${admin}${options}`,
     `  ${command} audit verify --token-file ${admin}${options}`,

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import express, { type Express, type Request, type Response } from 'express';
-import { authenticate, Unauthenticated, type Caller } from '../access/credentials.ts';
+import { authenticate, Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
+import type { FailedAuthentications } from '../access/failures.ts';
 import type { EntryActor } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -16,6 +17,7 @@ export interface AppOptions {
   readonly routes: readonly Route[];
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly failures: FailedAuthentications;
 }
 
 /** Room for a thousand transfers in one batch. */
@@ -27,7 +29,7 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const readBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
 
 /** Every request in one line: find the route, authenticate, authorise, parse, do it once, answer. */
-export function createApp({ service, routes, log, metrics }: AppOptions): Express {
+export function createApp({ service, routes, log, metrics, failures }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.enable('strict routing').enable('case sensitive routing');
@@ -65,7 +67,9 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
   app.use((req, res, next) => {
     const allowed = routes.filter(({ path }) => pathPattern(path).test(req.path)).map(({ method }) => method);
     if (allowed.length === 0) {
-      next(new CountersignError('not_found', `there is nothing at ${req.path}`));
+      next(
+        new CountersignError('not_found', `there is nothing at ${req.path}: the API is described at /docs`),
+      );
       return;
     }
     // RFC 9110, 15.5.6.
@@ -84,67 +88,78 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
 
     const requestId = res.locals['requestId'] as string;
-    const caller = await identify(route, req, requestId);
-    await authorise(route, req, caller, requestId);
-    const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
-    const body = route.body === undefined ? undefined : parseStrictJson(raw);
-
-    const key = idempotencyKey(route, req, caller, raw);
-    const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
-    const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
-    const context = { requestId, caller, act, problemOf: (error: unknown) => problemOf(error, requestId) };
-    return await once(key, res, route, () => route.run({ params, query, body }, context));
-  }
-
-  async function identify(route: Route, req: Request, requestId: string): Promise<Caller> {
     const address = peerAddress(req);
+    const admit = (): Caller =>
+      authorise(route, authenticate(service.reads, req.get('authorization'), address));
     try {
-      return authenticate(service.reads, req.get('authorization'), address);
+      const { principal } = admit();
+      const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
+      const body = route.body === undefined ? undefined : parseStrictJson(raw);
+      const key = idempotencyKey(route, req, principal.id, raw);
+      const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
+      return await once(key, res, route, admit, (caller) => {
+        const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
+        const context = {
+          requestId,
+          caller,
+          act,
+          problemOf: (error: unknown) => problemOf(error, requestId),
+        };
+        return route.run({ params, query, body }, context);
+      });
     } catch (error) {
-      if (error instanceof Unauthenticated) {
-        const { reason, credentialId } = error;
-        const actor = { address, ...(credentialId !== undefined && { credential: credentialId }) };
-        const detail = { reason, method: route.method, route: route.path };
-        await new RequestAct(service.log, actor, requestId).record({
-          kind: 'access.unauthenticated',
-          outcome: 'denied',
-          detail,
-        });
-      }
+      await recordRefusal(error, route, req, { address, requestId });
       throw error;
     }
   }
 
-  async function authorise(route: Route, req: Request, caller: Caller, requestId: string): Promise<void> {
-    if (typeof route.access === 'string') return;
-    if (route.access.some((role) => caller.principal.roles.includes(role))) return;
-    const detail = { method: route.method, route: route.path, path: req.path };
-    await new RequestAct(service.log, actorOf(caller), requestId).record({
-      kind: 'access.forbidden',
-      outcome: 'denied',
-      detail,
-    });
-    throw new CountersignError('forbidden', `this takes one of the roles ${route.access.join(', ')}`);
+  async function recordRefusal(
+    error: unknown,
+    route: Route,
+    { path }: Request,
+    { address, requestId }: { readonly address: string; readonly requestId: string },
+  ): Promise<void> {
+    const where = { method: route.method, route: route.path };
+    if (error instanceof Unauthenticated) {
+      const { reason, credentialId } = error;
+      await failures.record({
+        kind: 'access.unauthenticated',
+        outcome: 'denied',
+        actor: { address, ...(credentialId !== undefined && { credential: credentialId }) },
+        requestId,
+        detail: { reason, ...where },
+      });
+    }
+    if (error instanceof Forbidden) {
+      const act = new RequestAct(service.log, actorOf(error.caller), requestId);
+      await act.record({ kind: 'access.forbidden', outcome: 'denied', detail: { ...where, path } });
+    }
   }
 
-  /** Repeats of a request with the same idempotency key wait for it, and get its answer. */
+  /**
+   * Repeats of a request with the same idempotency key wait for it, and get its answer. The caller is admitted after
+   * all waiting, for the body and here, with nothing between that and what it asks for.
+   */
   async function once(
     key: IdempotencyKey | undefined,
     res: Response,
     route: Route,
-    run: () => Promise<Reply>,
+    admit: () => Caller,
+    run: (caller: Caller) => Promise<Reply>,
   ): Promise<Reply> {
-    if (key === undefined) return await run();
+    if (key === undefined) return await run(admit());
     const name = `${key.principalId} ${key.name}`;
     for (let other = inFlight.get(name); other !== undefined; other = inFlight.get(name)) {
       await other.catch(() => undefined);
     }
+    const caller = admit();
     const kept = findKeptAnswer(service.reads, key);
-    if (kept !== undefined) {
+    if (kept !== undefined && route.keepsParts !== true) {
+      route.checkReplay?.(kept);
       res.set('Idempotent-Replayed', 'true');
       return { status: route.answer.status, body: kept };
     }
-    const running = run();
+    const running = run(caller);
     inFlight.set(name, running);
     try {
       return await running;
@@ -156,13 +171,13 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
   function idempotencyKey(
     route: Route,
     req: Request,
-    caller: Caller,
+    principalId: string,
     body: Buffer,
   ): IdempotencyKey | undefined {
     if (route.method !== 'POST') return undefined;
     const request = { method: req.method, path: req.path, body };
     const key = route.secretBody === true ? secretKey : undefined;
-    return readIdempotencyKey(req.get('idempotency-key'), caller.principal.id, request, key);
+    return readIdempotencyKey(req.get('idempotency-key'), principalId, request, key);
   }
 
   function problemOf(error: unknown, requestId: string): Problem {
@@ -182,6 +197,13 @@ export function createApp({ service, routes, log, metrics }: AppOptions): Expres
     if (problem.status === 503) res.set('Retry-After', '1');
     res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }
+}
+
+/** The caller, when its roles let it call the route. */
+function authorise({ access }: Route, caller: Caller): Caller {
+  if (typeof access === 'string' || access.some((role) => caller.principal.roles.includes(role)))
+    return caller;
+  throw new Forbidden(caller, `this takes one of the roles ${access.join(', ')}`);
 }
 
 /** The route context's caller as audit entries name it. */

@@ -74,19 +74,21 @@ export function findKeptAnswer(reads: IdempotencyReads, key: IdempotencyKey): An
   return JSON.parse(kept.answer) as Answer;
 }
 
+interface Keep {
+  readonly key: IdempotencyKey;
+  readonly secret: boolean;
+  /** The key of the request that this is a part of. */
+  readonly whole?: { readonly key: IdempotencyKey; readonly reads: IdempotencyReads };
+}
+
 /** One HTTP request's act: its entries name the caller, and its answer is kept when it has an idempotency key. */
 export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
   readonly #recorder: Recorder<Tx>;
   readonly #actor: EntryActor;
   readonly #requestId: string;
-  readonly #keep: { readonly key: IdempotencyKey; readonly secret: boolean } | undefined;
+  readonly #keep: Keep | undefined;
 
-  constructor(
-    recorder: Recorder<Tx>,
-    actor: EntryActor,
-    requestId: string,
-    keep?: { readonly key: IdempotencyKey; readonly secret: boolean },
-  ) {
+  constructor(recorder: Recorder<Tx>, actor: EntryActor, requestId: string, keep?: Keep) {
     this.#recorder = recorder;
     this.#actor = actor;
     this.#requestId = requestId;
@@ -100,25 +102,34 @@ export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
   commit<T extends Answer>(draft: ActDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
     return this.#recorder.record(this.#complete(draft), (tx, receipt) => {
       const answer = effects(tx, receipt);
-      if (this.#keep !== undefined) {
-        const { key, secret } = this.#keep;
-        const kept = {
-          fingerprint: key.fingerprint,
-          entry: receipt.index,
-          answer: secret ? null : canonicalize(answer),
-        };
-        tx.keepAnswer(key.principalId, key.name, kept, new Date().toISOString());
-      }
+      if (this.#keep !== undefined) this.#keepAnswer(tx, this.#keep, receipt, answer);
       return answer;
     });
   }
 
+  #keepAnswer(tx: Tx, { key, secret, whole }: Keep, { index: entry }: Receipt, answer: Answer): void {
+    const time = new Date().toISOString();
+    const { principalId, fingerprint } = key;
+    const kept = { fingerprint, entry, answer: secret ? null : canonicalize(answer) };
+    tx.keepAnswer(principalId, key.name, kept, time);
+    // With the first part that is done, the key is taken for this request and no other.
+    if (whole !== undefined && whole.reads.keptAnswer(principalId, whole.key.name) === undefined) {
+      tx.keepAnswer(principalId, whole.key.name, { fingerprint, entry, answer: '{}' }, time);
+    }
+  }
+
   /** The act of one item of a batch: decided, logged and kept on its own. */
-  item(index: number): { readonly act: RequestAct<Tx>; readonly key: IdempotencyKey | undefined } {
+  item(
+    index: number,
+    reads: IdempotencyReads,
+  ): { readonly act: RequestAct<Tx>; readonly key: IdempotencyKey | undefined } {
     const whole = this.#keep?.key;
     // A space can't be in a key that came from outside.
     const key = whole === undefined ? undefined : { ...whole, name: `${whole.name} ${index}` };
-    const keep = key === undefined ? undefined : { key, secret: false };
+    const keep =
+      key === undefined || whole === undefined
+        ? undefined
+        : { key, secret: false, whole: { key: whole, reads } };
     return { act: new RequestAct(this.#recorder, this.#actor, this.#requestId, keep), key };
   }
 

@@ -14,7 +14,8 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       title: 'Countersign',
       version,
       description:
-        'Key management and signing for Ethereum backends. Errors are RFC 9457 problems. Every POST takes an ' +
+        'Key management and signing for Ethereum backends. Amounts are strings: JSON numbers lose digits above 2^53. ' +
+        'Errors are RFC 9457 problems. Every POST takes an ' +
         '`Idempotency-Key`: the same key with the same request replays the answer for 24 hours, with another request it is a 409.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
@@ -28,7 +29,11 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
     components: {
       schemas: { Problem: toJsonSchema(problemShape, 'output') },
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: '`cs_<credential id>_<secret>`' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: '`Authorization: Bearer cs_<credential id>_<secret>`',
+        },
       },
     },
   };
@@ -76,6 +81,7 @@ const IDEMPOTENCY_KEY: JsonObject = {
   name: 'Idempotency-Key',
   in: 'header',
   required: false,
+  description: 'A name of your choice for this request, so that a repeat of it does nothing twice.',
   schema: { type: 'string', minLength: 1, maxLength: 255 },
 };
 

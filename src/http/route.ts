@@ -44,6 +44,10 @@ export interface RouteSpec {
   readonly secretAnswer?: boolean;
   /** The body carries a secret: no hash of it is kept that could be used to guess it. */
   readonly secretBody?: boolean;
+  /** What is kept are parts of the answer, each on its own: a repeat is done, and answers those again. */
+  readonly keepsParts?: boolean;
+  /** Throws when a kept answer may not be given out again, as things stand now. */
+  readonly checkReplay?: (kept: Answer) => void;
 }
 
 export interface RouteInput {

@@ -1,6 +1,8 @@
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { Server as TcpServer, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { answerParseError } from './parse-errors.ts';
 
 export interface RunningServer {
   /** `http://host:port`, with the port that was really taken. */
@@ -11,6 +13,8 @@ export interface RunningServer {
 
 /** Requests that have arrived when the server closes, and were not read yet, are read within this time. */
 const SETTLE_MS = 50;
+/** More requests that wait on one connection, for their answer or for their peer to read it, end it. */
+const MAX_PIPELINED = 32;
 
 /**
  * Starts to listen. The times and counts are bounds on what a peer may hold open, not targets: the slowest good
@@ -20,7 +24,8 @@ export function startServer(
   app: RequestListener,
   { host, port }: { host: string; port: number },
 ): Promise<RunningServer> {
-  const underWay = new Set<ServerResponse>();
+  /** By connection: a response that waits behind another says nothing when its connection closes. */
+  const underWay = new Map<Duplex, Set<ServerResponse>>();
   let closing = false;
   const server = createServer(
     {
@@ -33,8 +38,16 @@ export function startServer(
       requireHostHeader: true,
     },
     (req, res) => {
-      underWay.add(res);
-      res.once('close', () => underWay.delete(res));
+      const { socket } = req;
+      // What is left of bytes that came with the request that was one too many.
+      const pending = underWay.get(socket);
+      if (pending === undefined || socket.destroyed) return;
+      if (pending.size >= MAX_PIPELINED) {
+        socket.destroy();
+        return;
+      }
+      pending.add(res);
+      res.once('close', () => pending.delete(res));
       if (closing) res.setHeader('Connection', 'close');
       app(req, res);
     },
@@ -42,15 +55,25 @@ export function startServer(
   server.maxConnections = 10_000;
   // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
   server.maxHeadersCount = 0;
+  server.on('connection', (socket) => {
+    underWay.set(socket, new Set());
+    socket.once('close', () => underWay.delete(socket));
+  });
+  server.on('clientError', (error, socket) => {
+    const pending = [...(underWay.get(socket) ?? [])];
+    const answerable = pending.every((res) => !res.headersSent && !res.req.complete);
+    answerParseError(error, socket, answerable);
+  });
 
   async function close(graceMs: number): Promise<void> {
     closing = true;
-    for (const res of underWay) if (!res.headersSent) res.setHeader('Connection', 'close');
+    for (const pending of underWay.values())
+      for (const res of pending) if (!res.headersSent) res.setHeader('Connection', 'close');
     // Not the close of an HTTP server: that cuts off every connection whose request it has not read yet.
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
     const deadline = Date.now() + graceMs;
     do await sleep(SETTLE_MS);
-    while (underWay.size > 0 && Date.now() < deadline);
+    while ([...underWay.values()].some(({ size }) => size > 0) && Date.now() < deadline);
     server.close();
     server.closeAllConnections();
     await closed;

@@ -33,7 +33,10 @@ export const cidrSchema = z.string().superRefine((cidr, context) => {
   if (problem !== undefined) context.addIssue(problem);
 });
 
-const hex = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`));
+const hex = (bytes: number): z.ZodString =>
+  z
+    .string()
+    .regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`), `must be 0x and ${bytes * 2} lower-case hex digits`);
 const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
 
 /** A whole number in a path or a query. Digits only: `0x1`, `1e0` and `01` would be other spellings of `1`. */
@@ -49,11 +52,19 @@ export function numberText(minimum: number, maximum = Number.MAX_SAFE_INTEGER) {
     .transform(Number);
 }
 
-export const limitSchema = numberText(1, 1_000).default(100).meta({ description: 'Page size.' });
+export const limitSchema = numberText(1, 1_000)
+  .default(100)
+  .meta({ description: 'Page size; 100 when absent.' });
 
 /** `{items, nextCursor}`; `nextCursor` is null on the last page. */
 export function pageOf(item: z.ZodType): z.ZodObject {
-  return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
+  return z.strictObject({
+    items: z.array(item),
+    nextCursor: z
+      .string()
+      .nullable()
+      .meta({ description: 'What to give as `cursor` for the next page; null on the last.' }),
+  });
 }
 
 export const keyShape = z.strictObject({

@@ -116,7 +116,7 @@ const KEYS: readonly (readonly [origin: string, addresses: readonly Hex[]])[] = 
     ],
   ],
   [
-    'RFC 6979 secp256k1 test vector',
+    'published secp256k1 test vector',
     [
       '0xd0c3c968c0285346b28480d425c184866d6925dc',
       '0x7e5f4552091a69125d5dfcb7b8c2659029395bdf',

@@ -1,5 +1,6 @@
 import type { Hex } from '../bytes.ts';
 import { OPERATIONS, type Operation } from '../intent/intent.ts';
+import { ROLES } from '../access/roles.ts';
 import type { JsonValue } from '../jcs.ts';
 import { findFaults } from './check.ts';
 import { readOneAddress, type Lists } from './comparison.ts';
@@ -53,6 +54,7 @@ const RULE = {
   later: ['hard', 'mode', 'source', 'draining', 'validity', 'windows', 'approval'],
 };
 
+const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES);
 const PRINCIPAL_ID = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$/;
 const PRINCIPAL_ID_HINT = 'write the id of a principal, not its name, without wildcard';
 
@@ -187,7 +189,7 @@ function readPrincipals(value: JsonValue, path: Path, problems: Problems): Princ
   if (members?.size === 0) problems.add(path, 'names nobody; write { roles: [signer] }');
   const ids = members?.get('ids');
   return {
-    roles: readNames(members?.get('roles'), [...path, 'roles'], problems),
+    roles: readRoles(members?.get('roles'), [...path, 'roles'], problems),
     ids:
       ids === undefined
         ? new Set()
@@ -195,6 +197,16 @@ function readPrincipals(value: JsonValue, path: Path, problems: Problems): Princ
             readText(item, itemPath, problems, PRINCIPAL_ID, PRINCIPAL_ID_HINT),
           ),
   };
+}
+
+/** A role that does not exist matches nobody: in a deny rule, a slip of the pen would open what it was to close. */
+function readRoles(value: JsonValue | undefined, path: Path, problems: Problems): ReadonlySet<string> {
+  if (value === undefined) return new Set();
+  return readList(value, path, problems, (item, itemPath) => {
+    if (typeof item === 'string' && KNOWN_ROLES.has(item)) return item;
+    problems.add(itemPath, `${JSON.stringify(item)} is not a role; roles are ${ROLES.join(', ')}`);
+    return undefined;
+  });
 }
 
 function readKeys(value: JsonValue, path: Path, definitions: Definitions, problems: Problems): KeySelector {

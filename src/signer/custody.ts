@@ -38,6 +38,7 @@ export class Custody {
   readonly #handles = new Map<string, Buffer>();
   #nextHandle = 1;
   #unsealed = false;
+  #lost = false;
   /** Counts the sealings: an unsealing that a sealing has overtaken must not take effect. */
   #epoch = 0;
 
@@ -49,8 +50,30 @@ export class Custody {
     return this.#unsealed && this.#signer.state === 'ready';
   }
 
-  /** The signer process has gone, and what it held with it. */
-  forget(): void {
+  /** Throws `unavailable` while the signer process is being replaced, `sealed` when somebody has to unseal. */
+  requireUnsealed(): void {
+    if (this.unsealed) return;
+    if (this.#lost) {
+      throw new CountersignError(
+        'unavailable',
+        'the signer process is being restarted: try again in a moment',
+      );
+    }
+    throw new CountersignError('sealed', 'the service is sealed: unseal it first');
+  }
+
+  /** The signer process has gone, and what it held with it. Until `settle`, that may mend itself. */
+  lose(): void {
+    this.#lost = true;
+    this.#forget();
+  }
+
+  /** The new signer process is as sealed or unsealed as it gets without a person. */
+  settle(): void {
+    this.#lost = false;
+  }
+
+  #forget(): void {
     this.#epoch++;
     this.#unsealed = false;
     this.#handles.clear();
@@ -82,7 +105,7 @@ export class Custody {
 
   /** When it returns, no process holds a key: either the signer process has wiped them, or it is gone. */
   async seal(): Promise<void> {
-    this.forget();
+    this.#forget();
     try {
       await this.#signer.request(REQUEST.seal, []);
     } catch (error) {
@@ -145,7 +168,7 @@ export class Custody {
     kind: number,
     fields: readonly Uint8Array[],
   ): Promise<readonly Uint8Array[]> {
-    if (!this.unsealed) throw new CountersignError('sealed', 'the service is sealed: unseal it first');
+    this.requireUnsealed();
     const name = `${identity.keyId}/${identity.version}`;
     const known = this.#handles.get(name);
     if (known !== undefined) return await this.#signer.request(kind, [known, ...fields]);

@@ -4,7 +4,7 @@ import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyReads, KeyVersion, KeyVersionState, KeyWrites } from '../keystore/keys.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
-import type { Custody, KeyMaterial, SealedKey } from './custody.ts';
+import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
 
 export interface NewKeyRequest {
   readonly name: string;
@@ -105,14 +105,21 @@ export class KeyService {
     this.#refuseTaken(request.name);
     const id = randomUUID();
     const newPair = { keyId: id, version: 1, curve: 'secp256k1' } as const;
-    const sealed =
-      source.type === 'private-key'
-        ? await this.#custody.importPrivateKey(newPair, source.privateKey)
-        : await this.#custody.importKeystore(newPair, source.keystore, source.password);
-    const problem = publicity(sealed);
+    const sealed = await this.#open(newPair, source).catch(async (error: unknown) => {
+      // The code alone: a message may quote what was sent.
+      const reason = error instanceof CountersignError ? error.code : 'internal';
+      const key = { name: request.name };
+      await act.record({ kind: 'key.import_refused', outcome: 'failed', key, detail: { reason } });
+      throw error;
+    });
+    const known = publicity(sealed);
     const key = newKey(id, request, 'imported', sealed);
-    if (problem !== undefined && !allowWellKnown) {
-      const reason = `the private key of ${sealed.address} ${problem}: what is sent there is lost`;
+    if (known !== undefined && !allowWellKnown) {
+      const why =
+        'wellKnown' in known
+          ? `is public knowledge (${known.wellKnown})`
+          : `can be guessed (${known.weakness})`;
+      const reason = `the private key of ${sealed.address} ${why}: what is sent there is lost`;
       await act.record({
         kind: 'key.import_refused',
         outcome: 'refused',
@@ -121,7 +128,7 @@ export class KeyService {
       });
       throw new CountersignError('unprocessable', `${reason}. Set allowWellKnown for a test chain`);
     }
-    return await this.#insert(act, 'key.imported', key, sealed);
+    return await this.#insert(act, 'key.imported', key, sealed, known);
   }
 
   /** Disable or enable a version. No signature is released after the answer of a disable. */
@@ -155,6 +162,12 @@ export class KeyService {
     this.#byName.set(name, changeVersion(this.get(name), number, { lastUsedAt: time }));
   }
 
+  async #open(newPair: NewKey, source: ImportSource): Promise<SealedKey> {
+    return source.type === 'private-key'
+      ? await this.#custody.importPrivateKey(newPair, source.privateKey)
+      : await this.#custody.importKeystore(newPair, source.keystore, source.password);
+  }
+
   #refuseTaken(name: string): void {
     if (this.#byName.has(name))
       throw new CountersignError('conflict', `there is a key named ${name} already`);
@@ -165,12 +178,13 @@ export class KeyService {
     kind: 'key.created' | 'key.imported',
     key: Key,
     { sealed, address }: SealedKey,
+    known?: Publicity,
   ): Promise<Key> {
     const draft = {
       kind,
       outcome: 'done',
       key: { name: key.name, version: 1, address },
-      detail: { tags: key.tags },
+      detail: { tags: key.tags, ...known },
     } as const;
     await act.commit(draft, (tx) => {
       tx.insertKey(key, sealed);
@@ -181,10 +195,13 @@ export class KeyService {
   }
 }
 
-function publicity({ address, weakness }: SealedKey): string | undefined {
-  const origin = wellKnownOrigin(address);
-  if (origin !== undefined) return `is public knowledge (${origin})`;
-  return weakness === undefined ? undefined : `can be guessed (${weakness})`;
+/** Where the public has a private key from, or how it is guessed. */
+type Publicity = { readonly wellKnown: string } | { readonly weakness: string };
+
+function publicity({ address, weakness }: SealedKey): Publicity | undefined {
+  const wellKnown = wellKnownOrigin(address);
+  if (wellKnown !== undefined) return { wellKnown };
+  return weakness === undefined ? undefined : { weakness };
 }
 
 /** The key as the API shows it. */

@@ -66,8 +66,7 @@ export class SigningPipeline {
   }
 
   async sign(act: Act<SignTx>, request: SignRequest): Promise<SignAnswer> {
-    if (!this.#custody.unsealed)
-      throw new CountersignError('sealed', 'the service is sealed: nothing can be signed');
+    this.#custody.requireUnsealed();
     const key = this.#keys.get(request.keyName);
     const about = describe(key, this.#keys.version(key, request.version ?? key.primary), request.intent);
 
@@ -122,7 +121,7 @@ export class SigningPipeline {
     };
     const answer = await act.commit(draft, (tx, receipt) => {
       // A seal closes before its entry is written, so that no signature comes behind that entry.
-      if (!this.#custody.unsealed) throw new CountersignError('sealed', 'the service was sealed meanwhile');
+      this.#custody.requireUnsealed();
       tx.markUsed(key.id, version.version, time);
       reservation?.commit(tx);
       return answerOf(request, made, signed, receipt);

@@ -282,6 +282,36 @@ describe('the last admin', () => {
     must(await patch(other, { roles: ['operator'] }));
   });
 
+  test.each([
+    ['expires', { expiresAt: '2999-01-01T00:00:00Z' }],
+    ['is for other networks', { cidrs: ['10.0.0.0/8', '2001:db8::/32'] }],
+  ])('is still the last when the credential of the other %s', async (_, options) => {
+    const me = await reset();
+    const other = await makePrincipal(['admin']);
+    const { token } = await makeToken(other, options);
+    const size = await service.size();
+    expect((await patch(me, { state: 'disabled' })).body.code).toBe('conflict');
+    expect(await service.size()).toBe(size);
+    const { credential } = must(await admin.get('/v1/me')).body;
+    const revoke = await admin.post(`/v1/principals/${me}/credentials/${credential}/revoke`, {});
+    expect(revoke.status).toBe(409);
+    // What its holder does with it shows that it can be used.
+    const byOther = await patch(me, { state: 'disabled' }, service.client(token));
+    expect(byOther.status).toBe('cidrs' in options ? 401 : 200);
+    if (byOther.status === 200) must(await patch(me, { state: 'enabled' }, service.client(token)));
+    must(await patch(other, { roles: ['operator'] }));
+  });
+
+  test.each([['127.0.0.0/8'], ['::1/128']])('may go when the other is bound to %s', async (cidr) => {
+    const me = await reset();
+    const other = await makePrincipal(['admin']);
+    await makeToken(other, { cidrs: ['10.0.0.0/8', cidr] });
+    const { token } = await makeToken(other, { expiresAt: '2999-01-01T00:00:00Z' });
+    expect((await patch(me, { state: 'disabled' })).status).toBe(200);
+    must(await patch(me, { state: 'enabled' }, service.client(token)));
+    must(await patch(other, { roles: ['operator'] }));
+  });
+
   test('a second credential may take the place of the first', async () => {
     const me = await reset();
     const first = await makeToken(me);

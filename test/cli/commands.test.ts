@@ -6,6 +6,10 @@ import { cliFor, freePort, jsonOf, runCli, valueOf, type Cli } from './run.ts';
 
 const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
 
+interface Shown {
+  readonly items: readonly { readonly index: number; readonly entry: { readonly outcome: string } }[];
+}
+
 let service: RunningService;
 let admin: Cli;
 let demo: Cli;
@@ -107,7 +111,7 @@ describe('key', () => {
   it('wants a reason to disable, and says so', async () => {
     const { code, stderr } = await admin('key disable payroll');
     expect(code).toBe(1);
-    expect(stderr).toContain("required option '--reason <text>' not specified");
+    expect(stderr).toBe("countersign: required option '--reason <text>' not specified\n");
   });
 
   it('does not let a name be a path', async () => {
@@ -197,7 +201,9 @@ describe('principal and token', () => {
     expect((await admin(`token revoke ci ${credential}`)).code).toBe(0);
     const revoked = await ci('status');
     expect(revoked.code).toBe(1);
-    expect(revoked.stderr).toContain('countersign: a valid credential is required');
+    expect(revoked.stderr).toContain(
+      `countersign: the service does not accept the credential in ${tokenFile}\n  request `,
+    );
   });
 
   it('prints a token alone on standard output, and never over a file that is there', async () => {
@@ -236,7 +242,7 @@ describe('audit show', () => {
     const indexes = (jsonOf(newest) as { items: { index: number }[] }).items.map(({ index }) => index);
     expect(indexes).toEqual([size - 3, size - 2, size - 1]);
 
-    const filtered = await admin('audit show --kind sign --effect allow --limit 2');
+    const filtered = await admin('audit show --kind sign --effect allow --from 0 --limit 2');
     expect(filtered.stdout.split('\n')[0]).toMatch(
       /^INDEX +TIME +KIND +OUTCOME +PRINCIPAL +KEY +OPERATION +RULE$/,
     );
@@ -245,8 +251,39 @@ describe('audit show', () => {
     expect(
       (await admin(`audit show --kind sign --effect allow --limit 1 --from ${next} --json`)).stdout,
     ).toContain(`"index": ${next}`);
-    const none = await admin('audit show --kind no.such');
+    const none = await admin('audit show --principal nobody');
     expect(none).toEqual({ code: 0, stdout: '', stderr: 'no entries\n' });
+    const typo = await admin('audit show --kind no.such');
+    expect(typo).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('\n  kind: ') as string,
+    });
+  });
+
+  it('shows the newest of those that match, the newest last', async () => {
+    const all = (jsonOf(await admin('audit show --kind sign --limit 1000 --json')) as Shown).items;
+    expect(all.length).toBeGreaterThan(3);
+    const shown = await admin('audit show --kind sign --limit 2');
+    const rows = shown.stdout.trimEnd().split('\n').slice(1);
+    expect(rows.map((row) => Number(row.split(' ')[0]))).toEqual(all.slice(-2).map(({ index }) => index));
+    expect(shown.stderr).toBe(
+      'there are older ones: give a --limit over 2, or --from 0 to begin with the oldest\n',
+    );
+    const oldest = jsonOf(await admin('audit show --kind sign --from 0 --limit 2 --json')) as Shown;
+    expect(oldest.items).toEqual(all.slice(0, 2));
+    expect((await admin(`audit show --kind sign --limit ${all.length}`)).stderr).toBe('');
+  });
+
+  it('finds what a guard refused', async () => {
+    const disable = { reason: 'a drill' };
+    expectStatus(200, await service.admin.post('/v1/keys/demo/versions/1/disable', disable));
+    expect((await demo('sign message demo hello')).code).toBe(1);
+    expectStatus(200, await service.admin.post('/v1/keys/demo/versions/1/enable', disable));
+    const { items } = jsonOf(await admin('audit show --kind sign --outcome refused --json')) as Shown;
+    expect(items.length).toBeGreaterThan(0);
+    expect(new Set(items.map(({ entry }) => entry.outcome))).toEqual(new Set(['refused']));
+    expect((await admin('audit show --outcome refuse')).code).toBe(1);
   });
 
   it('shows one entry whole', async () => {
@@ -316,11 +353,14 @@ describe('what can be wrong before the service is asked', () => {
     const wrong = file('wrong.token', `cs_${'0'.repeat(16)}_${'A'.repeat(43)}`);
     const { code, stdout, stderr } = await admin(`status --token-file ${wrong}`);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^countersign: a valid credential is required.*\n {2}request \S+\n$/);
+    const [head, request, ...rest] = stderr.split('\n');
+    expect(head).toBe(`countersign: the service does not accept the credential in ${wrong}`);
+    expect(request).toMatch(/^ {2}request \S+$/);
+    expect(rest).toEqual(['']);
   });
 
   it('helps with commands that there are not', async () => {
-    expect((await admin('key lits')).stderr).toContain('Did you mean list?');
+    expect((await admin('key lits')).stderr).toMatch(/^countersign: .*\n\(Did you mean list\?\)/);
     expect(await admin('--version')).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' });
     const help = await admin('help sign');
     expect(help.code).toBe(0);

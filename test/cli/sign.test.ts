@@ -90,6 +90,12 @@ describe('sign', () => {
     expect(answer.rawTransaction).toBe(valueOf(fromFile, 'raw transaction'));
     const globally = await demo(`--json sign tx demo --input ${input}`);
     expect((jsonOf(globally) as SignAnswer).signature).toBe(answer.signature);
+    const body = JSON.stringify({ transaction });
+    const wrapped = jsonOf(await demo('sign tx demo --input - --json', { stdin: body })) as SignAnswer;
+    expect(wrapped.rawTransaction).toBe(answer.rawTransaction);
+    const more = await demo('sign tx demo --input -', { stdin: JSON.stringify({ transaction, version: 1 }) });
+    expect(more.code).toBe(1);
+    expect(more.stderr).toContain('\n  transaction.transaction: ');
   });
 
   it('reads a file as strictly as the service reads a body', async () => {
@@ -176,6 +182,10 @@ describe('policy', () => {
     expect(linted).toMatchObject({ code: 1, stderr: '' });
     expect(linted.stdout).toMatch(/^FAILED .*bad\.yaml: 4 problems\n/);
     expect(linted.stdout).toContain(`  rules[0].effect: ${bad}:4:13: must be allow or deny`);
+    const rule = '{ id: none, effect: deny, operations: [digest] }';
+    const one = `apiVersion: countersign/policy/v1\nrevision: 3\nrules: [${rule}]\n`;
+    const good = await runCli(['policy', 'lint', '-'], { stdin: one });
+    expect(good.stdout).toMatch(/^OK {2}standard input: revision 3, 1 rule, hash [0-9a-f]{64}\n$/);
     const asJson = await runCli(['policy', 'lint', '-', '--json'], { stdin: readFileSync(bad, 'utf8') });
     expect(asJson.code).toBe(1);
     expect((JSON.parse(asJson.stdout) as { problems: object[] }).problems).toHaveLength(4);

@@ -120,7 +120,7 @@ describe('the signer process', () => {
     await sleep(1_000);
     expect(await ready()).toEqual({
       status: 503,
-      body: { ready: false, reasons: ['sealed: POST /v1/sys/unseal'] },
+      body: { ready: false, reasons: ['sealed: countersign unseal (POST /v1/sys/unseal)'] },
     });
     expect(expectStatus(503, await post('sealed')).code).toBe('sealed');
 
@@ -156,7 +156,7 @@ describe('the passphrase seal', () => {
   });
 
   test('starts uninitialized, and signs once it has a passphrase', async () => {
-    expect((await ready()).body.reasons).toEqual(['not initialized: POST /v1/sys/init']);
+    expect((await ready()).body.reasons).toEqual(['not initialized: countersign init (POST /v1/sys/init)']);
     const seal = { type: 'passphrase', passphrase: PASSPHRASE, kdf: { kdf: 'pbkdf2' } };
     expectStatus(201, await service.admin.post('/v1/sys/init', { seal }));
     expect((await ready()).status).toBe(200);
@@ -166,7 +166,7 @@ describe('the passphrase seal', () => {
   test('stays sealed when the signer process is lost', async () => {
     await killSigner();
     await sleep(1_000);
-    expect((await ready()).body.reasons).toEqual(['sealed: POST /v1/sys/unseal']);
+    expect((await ready()).body.reasons).toEqual(['sealed: countersign unseal (POST /v1/sys/unseal)']);
     expect(expectStatus(503, await service.admin.post('/v1/keys', { name: 'other' })).code).toBe('sealed');
   });
 
@@ -180,7 +180,7 @@ describe('the passphrase seal', () => {
   test('is sealed after a restart, and has its keys once it is open', async () => {
     await service.stop();
     service = await startService({ data: service.data });
-    expect((await ready()).body.reasons).toEqual(['sealed: POST /v1/sys/unseal']);
+    expect((await ready()).body.reasons).toEqual(['sealed: countersign unseal (POST /v1/sys/unseal)']);
     expectStatus(200, await service.admin.post('/v1/sys/unseal', { passphrase: PASSPHRASE }));
     expectStatus(200, await service.admin.get('/v1/keys/vault'));
   });

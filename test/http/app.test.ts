@@ -1,12 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import type { FailedAuthentications } from '../../src/access/failures.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { createApp } from '../../src/http/app.ts';
 import { publicRoute } from '../../src/http/route.ts';
 import type { Service } from '../../src/http/service.ts';
 import { createLog } from '../../src/log.ts';
-import type { Metrics } from '../../src/metrics.ts';
+import { NO_METRICS } from './running.ts';
 
 let server: Server | undefined;
 afterEach(() => server?.close());
@@ -15,18 +16,20 @@ afterEach(() => server?.close());
 async function failing(error: unknown): Promise<{ answer: Response; text: string; lines: string[] }> {
   const lines: string[] = [];
   const log = createLog('info', { write: (line) => void lines.push(line) });
-  const metrics: Metrics = {
-    startRequest: () => () => undefined,
-    countSignature: () => undefined,
-    text: async () => '',
-  };
   const answer = { status: 200, description: '' };
   const spec = { method: 'GET', path: '/x', tag: '', summary: '', access: 'public', answer } as const;
   const fail = (): never => {
     // oxlint-disable-next-line typescript/only-throw-error
     throw error;
   };
-  const app = createApp({ service: {} as Service, routes: [publicRoute(spec, fail)], log, metrics });
+  const routes = [publicRoute(spec, fail)];
+  const app = createApp({
+    service: {} as Service,
+    routes,
+    log,
+    metrics: NO_METRICS,
+    failures: {} as FailedAuthentications,
+  });
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { STATUS_OF } from '../../src/http/problems.ts';
 import { allRoutes, nameOf } from './all-routes.ts';
 import { run, type Json, type Running } from './running.ts';
 
@@ -142,6 +143,29 @@ describe('GET /openapi.json', () => {
   });
 });
 
+test('GET /docs says how to send a credential, and every code with its status', async () => {
+  const { text } = await service.client(undefined).get('/docs');
+  expect(text).toContain('Authorization: Bearer cs_');
+  expect(text).toContain('application/problem+json');
+  expect(text).toContain('Amounts are strings');
+  for (const [code, status] of Object.entries(STATUS_OF)) {
+    expect(text).toContain(`<tr><td><code>${code}</code></td><td>${status}</td>`);
+  }
+});
+
+test('GET /docs: every member and parameter has a type, texts have no markup of their own', async () => {
+  const { text } = await service.client(undefined).get('/docs');
+  expect(text).not.toContain('`');
+  expect(text).not.toMatch(/<i>(?:,[^<]*)?<\/i>/);
+  expect(text).not.toMatch(/one of\s+or|array of (?:,|<)| or (?:,|<\/)/);
+  expect(text).toMatch(/<code>nextCursor<\/code> <i>string or null<\/i>/);
+  expect(text).toContain('<i>&quot;file&quot; | &quot;passphrase&quot; or null</i>');
+  expect(text).toContain('<i>array of string, optional</i>');
+  expect(text).toContain('query, default &quot;asc&quot;');
+  expect(text).toContain('e.g. <code>&quot;treasury&quot;</code>');
+  expect(text).toContain('Every POST takes an <code>Idempotency-Key</code>');
+});
+
 test('GET /docs is one HTML page with every route, without script and without anything from elsewhere', async () => {
   const page = await service.client(undefined).get('/docs');
   expect(page.status).toBe(200);
@@ -149,12 +173,18 @@ test('GET /docs is one HTML page with every route, without script and without an
   expect(page.text).toMatch(/^<!doctype html>/);
   for (const { method, path, summary } of allRoutes()) {
     expect(page.text).toContain(`<b>${method}</b> ${path}</p>`);
-    expect(page.text).toContain(summary);
+    expect(page.text.replaceAll(/<\/?code>/g, '')).toContain(summary.replaceAll('`', ''));
   }
   expect(page.text).not.toMatch(/<script|\son\w+=|javascript:/i);
   expect(page.text).not.toMatch(/https?:|\/\/[a-z]|@import|url\(/i);
   const links = [...page.text.matchAll(/(?:href|src)="([^"]*)"/g)].map((match) => match[1] ?? '');
   const anchors = new Set([...page.text.matchAll(/ id="([^"]*)"/g)].map((match) => `#${match[1]}`));
-  expect(anchors.size).toBe(allRoutes().length);
+  expect(anchors.size).toBe(allRoutes().length + 1);
   for (const link of links) expect(link === '/openapi.json' || anchors.has(link), link).toBe(true);
+});
+
+test('what is not there points to the page', async () => {
+  const answer = await service.client(undefined).get('/');
+  expect(answer.status).toBe(404);
+  expect(answer.body.detail).toBe('there is nothing at /: the API is described at /docs');
 });

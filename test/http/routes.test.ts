@@ -11,6 +11,7 @@ import {
 } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { OUTCOMES } from '../../src/audit/entry.ts';
 import { allRoutes, nameOf } from './all-routes.ts';
 import { run, transfer, type Answered, type Client, type Json, type Running } from './running.ts';
 
@@ -225,9 +226,17 @@ test('policy', async () => {
   const { body: signing } = await call(signer, 'GET /v1/me');
   const asked = { ...question, principal: signing.id };
   expect((await call(admin, 'POST /v1/policy/evaluate', {}, asked)).body).toEqual(allowed);
+  expect(await service.size()).toBe(size);
   const other = await signer.post('/v1/policy/evaluate', { ...question, principal: me.id });
   expect(other).toMatchObject({ status: 403, body: { code: 'forbidden' } });
-  expect(await service.size()).toBe(size);
+  expect(await service.entries({ from: size })).toMatchObject([
+    {
+      kind: 'access.forbidden',
+      outcome: 'denied',
+      actor: { principal: signing.name, credential: signing.credential },
+      detail: { method: 'POST', route: '/v1/policy/evaluate' },
+    },
+  ]);
 });
 
 test('principals and credentials', async () => {
@@ -278,6 +287,39 @@ test('audit', async () => {
   expect(Number(size)).toBeGreaterThan(3);
   const { body: notes } = await call(admin, 'GET /v1/audit/checkpoints');
   expect(notes.items.at(-1)).toEqual({ size: Number(size), note });
+});
+
+test('the audit log backwards, page by page, and by what is known of an entry', async () => {
+  const indexes = ({ body }: { body: Json }): number[] => body.items.map(({ index }: Json) => index);
+  const all = indexes(await call(admin, 'GET /v1/audit/entries', { limit: '1000' }));
+  const back: number[] = [];
+  let cursor: string | null = null;
+  do {
+    const { body }: { body: Json } = await call(admin, 'GET /v1/audit/entries', {
+      order: 'desc',
+      limit: '7',
+      ...(cursor !== null && { cursor }),
+    });
+    back.push(...indexes({ body }));
+    cursor = body.nextCursor;
+  } while (cursor !== null);
+  expect(back).toEqual(all.toReversed());
+  expect(
+    indexes(await call(admin, 'GET /v1/audit/entries', { order: 'desc', from: '4', limit: '3' })),
+  ).toEqual([4, 3, 2]);
+
+  for (const outcome of OUTCOMES) {
+    const { body } = await call(admin, 'GET /v1/audit/entries', { outcome, limit: '1000' });
+    const outcomes = body.items.map(({ entry }: Json) => entry.outcome);
+    expect(outcomes).toEqual(outcomes.map(() => outcome));
+  }
+  const { body: done } = await call(admin, 'GET /v1/audit/entries', { kind: 'sign', outcome: 'done' });
+  expect(done.items.length).toBeGreaterThan(0);
+
+  for (const typo of ['kind=sing', 'outcome=refuse', 'order=newest']) {
+    const { status, body } = await admin.get(`/v1/audit/entries?${typo}`);
+    expect([typo, status, body.errors?.[0]?.path]).toEqual([typo, 400, typo.split('=')[0]]);
+  }
 });
 
 test('a number has one spelling', async () => {

@@ -7,6 +7,7 @@ import { ADMIN_TOKEN_FILE, DEMO_TOKEN_FILE, POLICY_FILE } from '../../src/bootst
 import { loadConfig } from '../../src/config.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import { startService, type RunningService } from '../../src/main.ts';
+import type { Metrics } from '../../src/metrics.ts';
 
 /** The real service in this process, on a directory of its own. */
 
@@ -93,6 +94,12 @@ rules:
 `;
 
 export const SILENT: Log = createLog('silent', { write: () => undefined });
+
+export const NO_METRICS: Metrics = {
+  startRequest: () => () => undefined,
+  countSignature: () => undefined,
+  text: async () => '',
+};
 
 export async function run(
   log: Log = SILENT,

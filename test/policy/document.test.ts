@@ -73,7 +73,12 @@ describe('references and names', () => {
     ['a bad id', { ...base, id: 'A b' }, {}, 'id: is not valid; use 1 to 63 of a-z'],
     ['a Unicode id', { ...base, id: 'раy' }, {}, 'id: is not valid'],
     ['no id', { ...base, id: undefined }, {}, 'id: must be text, not nothing'],
-    ['a bad role', { ...base, principals: { roles: ['Signer'] } }, {}, 'roles[0]: is not valid'],
+    [
+      'a bad role',
+      { ...base, principals: { roles: ['Signer'] } },
+      {},
+      'roles[0]: "Signer" is not a role; roles are',
+    ],
     [
       'a wildcard principal',
       { ...base, principals: { ids: ['*'] } },

@@ -240,7 +240,7 @@ describe('errors', () => {
   };
 
   test('inside a deny rule deny', () => {
-    const policy = policyOf(allowTransfers(), { ...DENY, principals: { roles: ['nobody'] } });
+    const policy = policyOf(allowTransfers(), { ...DENY, principals: { roles: ['approver'] } });
     expect(policy.evaluate(request(TRANSFER)).effect).toBe('allow');
     expect(policy.evaluate(broken(hostile))).toMatchObject({
       effect: 'deny',
@@ -253,7 +253,7 @@ describe('errors', () => {
     const byId = { ...allowTransfers(), id: 'by-id', principals: { ids: ['p-1'] } };
     expect(policyOf(allowTransfers()).evaluate(broken(hostile)).effect).toBe('deny');
     expect(
-      policyOf({ ...allowTransfers(), principals: { roles: ['x'] } }, byId).evaluate(broken(hostile)),
+      policyOf({ ...allowTransfers(), principals: { roles: ['approver'] } }, byId).evaluate(broken(hostile)),
     ).toMatchObject({
       effect: 'allow',
       rule: 'by-id',

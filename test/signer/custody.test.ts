@@ -28,7 +28,7 @@ beforeEach(async () => {
     onReady: () => ready.resolve(),
     onLost: (reason) => {
       lost.push(reason);
-      custody.forget();
+      custody.lose();
     },
   });
   custody = new Custody(supervisor);
@@ -153,6 +153,8 @@ describe('the signer process', () => {
     expect(lost).toEqual(['signal SIGKILL']);
     expect(supervisor.pid).not.toBe(pid);
     expect(custody.unsealed).toBe(false);
+    await expect(custody.sign(key, 'message', preimage)).rejects.toMatchObject({ code: 'unavailable' });
+    custody.settle();
     await expect(custody.sign(key, 'message', preimage)).rejects.toMatchObject({ code: 'sealed' });
   });
 

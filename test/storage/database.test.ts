@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -50,6 +50,18 @@ describe('the database', () => {
     db.close();
     expect(() => openForWriting(folder)).toThrow(/newer version/);
     expect(() => openForReading(path.join(folder, 'nothing'))).toThrow(/no readable database/);
+  });
+
+  it('says which directory or file it cannot use', () => {
+    expect(() => openForWriting(path.join(folder, 'not', 'there'))).toThrow(
+      /data directory .*not\/there cannot be made/,
+    );
+    expect(() => openForWriting('/proc/nope')).toThrow(/data directory \/proc\/nope cannot be made/);
+    openForWriting(folder).close();
+    const file = path.join(folder, DATABASE_FILE);
+    expect(() => openForWriting(file)).toThrow(/it is a file/);
+    writeFileSync(file, 'not a database, whatever its name says'.repeat(100));
+    expect(() => openForWriting(folder)).toThrow(/countersign\.db cannot be opened: file is not a database/);
   });
 
   it('takes each migration once', () => {

@@ -84,8 +84,8 @@ export function accessRoutes({ access }: Service): Route[] {
           ),
         answer: { status: 200, description: 'The principal.', schema: principalShape },
       },
-      async ({ params: { id }, body }, { act }) =>
-        principalToJson(await access.updatePrincipal(act, id, body)),
+      async ({ params: { id }, body }, { act, caller }) =>
+        principalToJson(await access.updatePrincipal(act, id, body, caller.credentialId)),
     ),
     route(
       {
@@ -137,8 +137,8 @@ export function accessRoutes({ access }: Service): Route[] {
         body: z.strictObject({}),
         answer: { status: 200, description: 'The credential.', schema: credentialShape },
       },
-      async ({ params: { id, credential } }, { act }) =>
-        credentialToJson(await access.revokeCredential(act, id, credential)),
+      async ({ params: { id, credential } }, { act, caller }) =>
+        credentialToJson(await access.revokeCredential(act, id, credential, caller.credentialId)),
     ),
   ];
 }

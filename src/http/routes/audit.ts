@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { asBuffer } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import type { JsonValue } from '../../jcs.ts';
+import { ENTRY_KINDS, OUTCOMES } from '../../audit/entry.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { route, type Route } from '../route.ts';
@@ -23,24 +24,27 @@ export function auditRoutes({ reads, checkpointer }: Service): Route[] {
         tag,
         summary: 'Entries of the log',
         description:
-          'In the order of the log. `cursor` goes on where a page ended; `from` begins at an index.',
+          'In the order of the log, or the newest first with `order=desc`. `cursor` goes on where a page ended; `from` begins at an index, else a listing begins at its end of the log.',
         access: READERS,
         query: z.strictObject({
-          from: indexSchema.default(0),
+          order: z.enum(['asc', 'desc']).default('asc'),
+          from: indexSchema.optional(),
           cursor: indexSchema.optional(),
           limit: limitSchema,
           principal: nameSchema.optional(),
           key: nameSchema.optional(),
           operation: z.enum(OPERATIONS).optional(),
           effect: z.enum(['allow', 'deny']).optional(),
-          kind: z.string().max(64).optional(),
+          kind: z.enum(ENTRY_KINDS).optional(),
+          outcome: z.enum(OUTCOMES).optional(),
           since: timeSchema.optional(),
           until: timeSchema.optional(),
         }),
         answer: { status: 200, description: 'A page.', schema: pageOf(auditEntryShape) },
       },
-      ({ query: { cursor, from, limit, ...filter } }) => {
-        const page = reads.entries({ ...filter, from: cursor ?? from, limit: limit + 1 });
+      ({ query: { cursor, from, limit, order, ...filter } }) => {
+        const start = cursor ?? from ?? (order === 'asc' ? 0 : Number.MAX_SAFE_INTEGER);
+        const page = reads.entries({ ...filter, order, from: start, limit: limit + 1 });
         const next = page[limit];
         return {
           items: page.slice(0, limit).map(entryToJson),

@@ -2,10 +2,9 @@ import { z } from 'zod';
 import type { JsonValue } from '../../jcs.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { parseIntent } from '../../intent/schema.ts';
-import type { Caller } from '../../access/credentials.ts';
+import { Forbidden, type Caller } from '../../access/credentials.ts';
 import type { Principal } from '../../access/principals.ts';
 import type { Role } from '../../access/roles.ts';
-import { CountersignError } from '../../errors.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import { nameSchema } from '../shapes.ts';
@@ -26,10 +25,7 @@ export function policyRoutes({ policy, keys, access }: Service): Route[] {
   const requesterOf = (caller: Caller, id: string | undefined): Principal => {
     if (id === undefined || id === caller.principal.id) return caller.principal;
     if (!caller.principal.roles.some((role) => MAY_ASK_FOR_OTHERS.has(role))) {
-      throw new CountersignError(
-        'forbidden',
-        'only a policy-admin or an auditor may ask what another principal may do',
-      );
+      throw new Forbidden(caller, 'only a policy-admin or an auditor may ask what another principal may do');
     }
     return access.principal(id);
   };

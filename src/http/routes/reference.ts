@@ -7,6 +7,9 @@ const tag = 'Reference';
 /** The API's own description, of the routes given and of itself. */
 export function withReference(routes: readonly Route[], version: string): Route[] {
   const all: Route[] = [...routes];
+  // Anybody may ask for them as often as they like, and they never change.
+  let document: string | undefined;
+  let page: string | undefined;
   all.push(
     publicRoute(
       {
@@ -17,7 +20,7 @@ export function withReference(routes: readonly Route[], version: string): Route[
         access: 'public',
         answer: { status: 200, description: 'OpenAPI 3.1.', mediaType: 'application/json' },
       },
-      () => JSON.stringify(openApiDocument(all, version)),
+      () => (document ??= JSON.stringify(openApiDocument(all, version))),
     ),
     publicRoute(
       {
@@ -28,7 +31,7 @@ export function withReference(routes: readonly Route[], version: string): Route[
         access: 'public',
         answer: { status: 200, description: 'The API to read.', mediaType: 'text/html' },
       },
-      () => referencePage(all, version),
+      () => (page ??= referencePage(all, version)),
     ),
   );
   return all;

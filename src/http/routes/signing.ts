@@ -58,6 +58,14 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     }
   };
 
+  /** Throws `sealed` or `key_state`: a repeat gets no signature that the first request would not get now. */
+  const checkReplay = (kept: Answer): void => {
+    if (service.seal.status().sealed)
+      throw new CountersignError('sealed', 'the service is sealed: no signature is given out');
+    const { name, version } = kept['key'] as { readonly name: string; readonly version: number };
+    service.keys.signingVersion(service.keys.get(name), version);
+  };
+
   const single = OPERATIONS.map((operation) =>
     route(
       {
@@ -73,6 +81,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
           description: 'The signature, and the receipt of its audit entry.',
           schema: signAnswerShape,
         },
+        checkReplay,
       },
       async ({ params: { name }, body }, context) => {
         const { version, ...rest } = body as SignBody & { version?: number };
@@ -87,8 +96,11 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     context: RouteContext,
     path: string,
   ): Promise<Answer> => {
-    if (kept !== undefined) return { status: 200, ...kept };
     try {
+      if (kept !== undefined) {
+        checkReplay(kept);
+        return { status: 200, ...kept };
+      }
       const { key, operation, version, ...body } = parseWith(batchItemSchema, raw, 'the item');
       const intent = parseIntent(operation, body);
       return { status: 200, ...(await sign(context, act, { keyName: key, version }, intent)) };
@@ -107,6 +119,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         'Each item is decided, logged and answered on its own, in its place: a signature or a problem. When a batch is ' +
         'repeated with its Idempotency-Key, what was signed is answered again, and the rest is tried again.',
       access: ['signer'],
+      keepsParts: true,
       body: z.strictObject({
         items: z
           .array(z.unknown().meta({ ...toJsonSchema(batchItemSchema, 'input') }))
@@ -126,9 +139,8 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
       },
     },
     async ({ body: { items } }, context) => {
-      // All before the first is done: a key that was used for another batch refuses this one whole.
       const begun = items.map((_, index) => {
-        const { act, key } = context.act.item(index);
+        const { act, key } = context.act.item(index, service.reads);
         return { act, kept: key && findKeptAnswer(service.reads, key) };
       });
       const answers: Answer[] = [];

@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { CountersignError } from '../../errors.ts';
 import type { EntryWrites, LogHead } from '../../audit/log.ts';
 import { Frontier, HASH_BYTES } from '../../audit/merkle.ts';
 import type {
@@ -21,6 +22,7 @@ const COLUMN_OF = {
   operation: 'operation = ?',
   effect: 'effect = ?',
   kind: 'kind = ?',
+  outcome: 'outcome = ?',
   since: 'time >= ?',
   until: 'time < ?',
 } as const;
@@ -44,8 +46,11 @@ export function auditReads(db: DatabaseSync): AuditReads {
   };
 }
 
-function selectEntries({ from, limit, ...filters }: EntryQuery): { sql: string; values: SQLInputValue[] } {
-  const conditions = ['idx >= ?'];
+function selectEntries({ from, order = 'asc', limit, ...filters }: EntryQuery): {
+  sql: string;
+  values: SQLInputValue[];
+} {
+  const conditions = [order === 'asc' ? 'idx >= ?' : 'idx <= ?'];
   const values: SQLInputValue[] = [from];
   for (const [name, condition] of Object.entries(COLUMN_OF)) {
     const value = filters[name as keyof typeof COLUMN_OF];
@@ -54,7 +59,7 @@ function selectEntries({ from, limit, ...filters }: EntryQuery): { sql: string; 
     values.push(value);
   }
   return {
-    sql: `SELECT idx, leaf_hash, entry FROM audit_entries WHERE ${conditions.join(' AND ')} ORDER BY idx LIMIT ?`,
+    sql: `SELECT idx, leaf_hash, entry FROM audit_entries WHERE ${conditions.join(' AND ')} ORDER BY idx ${order} LIMIT ?`,
     values: [...values, limit],
   };
 }
@@ -64,7 +69,7 @@ function toStoredEntry(row: EntryRow): StoredEntry {
 }
 
 export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
-  const insert = db.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const insert = db.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const saveHead = db.prepare('INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?)');
   const saveCheckpoint = db.prepare('INSERT OR IGNORE INTO checkpoints VALUES (?, ?)');
 
@@ -74,6 +79,7 @@ export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
         entry.index,
         entry.time,
         entry.kind,
+        entry.outcome,
         entry.actor?.principal ?? null,
         entry.key?.name ?? null,
         entry.operation ?? null,
@@ -100,4 +106,43 @@ export function readHead(db: DatabaseSync): LogHead {
     hashes.push(row.frontier.subarray(offset, offset + HASH_BYTES));
   }
   return { frontier: Frontier.of(row.size, hashes), time: row.time };
+}
+
+/** The stored head, and where the entries really begin and end, of one moment. */
+interface LogEnd extends LogHead {
+  /** Index of the first entry; 0 when there is none. */
+  readonly first: number;
+  /** Index of the last entry and one; 0 when there is none. */
+  readonly size: number;
+}
+
+export function readLogEnd(db: DatabaseSync): LogEnd {
+  db.exec('BEGIN');
+  try {
+    const { first, size } = db
+      .prepare(
+        `SELECT (SELECT coalesce(min(idx), 0) FROM audit_entries) AS first,
+                (SELECT coalesce(max(idx) + 1, 0) FROM audit_entries) AS size`,
+      )
+      .get() as { first: number; size: number };
+    return { ...readHead(db), first, size };
+  } finally {
+    db.exec('COMMIT');
+  }
+}
+
+/**
+ * What a start can see of a log that was cut, at the same cost for any size: its ends, against the stored head and
+ * the newest checkpoint. What is between is for `verifyLog`. Throws `unprocessable`.
+ */
+export function checkLogEnds(db: DatabaseSync): void {
+  const { frontier, first, size } = readLogEnd(db);
+  const newest = auditReads(db).latestCheckpoint()?.size ?? 0;
+  if (first === 0 && size === frontier.size && newest <= size) return;
+  const found = size === 0 ? 'no entries' : `entries ${first} to ${size - 1}`;
+  throw new CountersignError(
+    'unprocessable',
+    `the audit log in the database was changed from outside: it has ${found}, its head counts ${frontier.size} ` +
+      `and its newest checkpoint ${newest}; nothing is started on it. Look with audit verify --data, and restore a backup`,
+  );
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
@@ -6,6 +6,7 @@ import { MIGRATIONS } from './schema.ts';
 
 export const DATABASE_FILE = 'countersign.db';
 const LOCK_FILE = 'countersign.lock';
+const SQLITE_BUSY = 5;
 
 /** An open database that this process alone writes, until `close`. */
 export interface OpenDatabase {
@@ -18,26 +19,66 @@ export interface OpenDatabase {
  * has been through fsync. Throws `conflict` when another process has the directory.
  */
 export function openForWriting(directory: string): OpenDatabase {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const lock = takeLock(directory);
-  const file = path.join(directory, DATABASE_FILE);
-  const db = new DatabaseSync(file, { enableForeignKeyConstraints: true });
-  chmodSync(file, 0o600);
-  db.exec(`
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA fullfsync = ON;
-    PRAGMA trusted_schema = OFF;
-    PRAGMA busy_timeout = 5000;
-  `);
-  migrate(db, file);
-  return {
-    db,
-    close: () => {
-      db.close();
-      lock.close();
-    },
-  };
+  try {
+    const db = openDatabase(path.join(directory, DATABASE_FILE));
+    return {
+      db,
+      close: () => {
+        db.close();
+        lock.close();
+      },
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(file, { enableForeignKeyConstraints: true });
+    chmodSync(file, 0o600);
+    db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA fullfsync = ON;
+      PRAGMA trusted_schema = OFF;
+      PRAGMA busy_timeout = 5000;
+    `);
+    migrate(db, file);
+    return db;
+  } catch (error) {
+    db?.close();
+    if (error instanceof CountersignError) throw error;
+    throw new CountersignError(
+      'unavailable',
+      `the database ${file} cannot be opened: ${reasonOf(error)}`,
+      [],
+      error,
+    );
+  }
+}
+
+/** The last step of the path only: a parent that is not there is more likely a slip of the pen than a wish. */
+function makeDirectory(directory: string): void {
+  try {
+    if (!existsSync(directory)) mkdirSync(directory, { mode: 0o700 });
+    if (!statSync(directory).isDirectory()) throw new Error('it is a file');
+  } catch (error) {
+    throw new CountersignError(
+      'unavailable',
+      `the data directory ${directory} cannot be made or used: ${reasonOf(error)}`,
+      [],
+      error,
+    );
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown';
 }
 
 /** Opens the database of a data directory to look at it; a running service is not disturbed. */
@@ -58,15 +99,19 @@ export function openForReading(directory: string): OpenDatabase {
  * process ends, however it ends, and that readers of the main database do not notice.
  */
 function takeLock(directory: string): DatabaseSync {
-  const lock = new DatabaseSync(path.join(directory, LOCK_FILE));
+  let lock: DatabaseSync | undefined;
   try {
+    lock = new DatabaseSync(path.join(directory, LOCK_FILE));
     lock.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE;');
     return lock;
   } catch (error) {
-    lock.close();
+    lock?.close();
+    const taken = (error as { errcode?: unknown }).errcode === SQLITE_BUSY;
     throw new CountersignError(
-      'conflict',
-      `another countersign process is running on the data directory ${directory}: stop it first, or use another --data`,
+      taken ? 'conflict' : 'unavailable',
+      taken
+        ? `another countersign process is running on the data directory ${directory}: stop it first, or use another --data`
+        : `the data directory ${directory} cannot be written: ${reasonOf(error)}`,
       [],
       error,
     );

@@ -4,7 +4,7 @@ import { CountersignError } from '../../errors.ts';
 import { formatVkey } from '../../audit/note.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
 import type { LogSource } from '../../audit/verify.ts';
-import { auditReads } from './audit.ts';
+import { auditReads, readLogEnd } from './audit.ts';
 import { openForReading } from './database.ts';
 import { sealTables } from './system.ts';
 
@@ -38,9 +38,7 @@ function logSource(db: DatabaseSync): LogSource {
   const reads = auditReads(db);
   // In this order: every checkpoint was signed over entries that were there before it.
   const newestCheckpoint = reads.latestCheckpoint()?.size ?? -1;
-  const { size } = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM audit_entries').get() as {
-    size: number;
-  };
+  const { frontier, size } = readLogEnd(db);
 
   async function* entries(from: number): AsyncGenerator<readonly StoredEntry[]> {
     for (let next = from; next < size;) {
@@ -64,7 +62,8 @@ function logSource(db: DatabaseSync): LogSource {
     }
   }
 
-  return { size, entries, checkpoints };
+  const head = { size: frontier.size, root: frontier.root() };
+  return { size, head, entries, checkpoints };
 }
 
 function storedVkey(db: DatabaseSync): string | undefined {

@@ -91,6 +91,7 @@ export const MIGRATIONS: readonly string[] = [
     idx INTEGER PRIMARY KEY,
     time TEXT NOT NULL,
     kind TEXT NOT NULL,
+    outcome TEXT NOT NULL,
     principal TEXT,
     key_name TEXT,
     operation TEXT,

@@ -7,7 +7,7 @@ import type { PolicyReads, PolicyWrites } from '../../policy/policy.ts';
 import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
 import { accessTables } from './access.ts';
-import { auditReads, auditWrites, readHead } from './audit.ts';
+import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
 import { openForWriting } from './database.ts';
 import { keyTables } from './keys.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
@@ -37,8 +37,15 @@ export interface Storage extends LogStorage<StorageTx>, CheckpointWrites {
   close(): void;
 }
 
+/** Throws `conflict` when another process has the directory, `unprocessable` when its log was cut or added to. */
 export function openSqliteStorage(directory: string, newOrigin: () => string): Storage {
   const { db, close } = openForWriting(directory);
+  try {
+    checkLogEnds(db);
+  } catch (error) {
+    close();
+    throw error;
+  }
   const keys = keyTables(db);
   const access = accessTables(db);
   const nonces = nonceTable(db);
