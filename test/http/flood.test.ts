@@ -30,7 +30,7 @@ async function unread(bytes: string): Promise<Socket> {
 }
 
 test('32 requests of one connection wait for their answers; one more ends it, and only it', async () => {
-  const answers = (text: string): number => text.match(/^HTTP\/1\.1 200 /gm)?.length ?? 0;
+  const answers = (text: string): number => text.match(/HTTP\/1\.1 200 /g)?.length ?? 0;
   const me = ask('/v1/me', `Authorization: Bearer ${service.admin.token}\r\n`);
   expect(answers(await raw(service.url, me.repeat(32)))).toBe(32);
   expect(answers(await raw(service.url, me.repeat(33)))).toBeLessThan(33);
