@@ -27,7 +27,9 @@ const settingsSchema = z.strictObject({
 type Settings = z.infer<typeof settingsSchema>;
 
 /** As they came: checked here. */
-export type Flags = { readonly [name in keyof Settings]?: unknown } & { readonly config?: string | undefined };
+export type Flags = { readonly [name in keyof Settings]?: unknown } & {
+  readonly config?: string | undefined;
+};
 
 /** Flags over environment over file over defaults. Throws `invalid_request` that names the setting. */
 export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config {
