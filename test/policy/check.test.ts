@@ -1,36 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonValue } from '../../src/jcs.ts';
-import { compilePolicy } from '../../src/policy/policy.ts';
-import { ALICE, allowTransfers, BOB, documentOf, refusal } from './fixtures.ts';
+import {
+  ALICE,
+  allow,
+  allowTransfers,
+  BOB,
+  CHAIN,
+  compiling,
+  deny,
+  FEE,
+  problemsOf,
+  type Members,
+} from './fixtures.ts';
 
-type Members = { [name: string]: JsonValue | undefined };
-
-const CHAIN = { chainId: { eq: 1 } };
-const FEE = { maxTotalFee: { lte: '1 ether' } };
 const DELEGATE = { authorizations: { every: { address: { in: [BOB] } } } };
-
-function allow(operations: readonly string[], when?: JsonValue): Members {
-  return {
-    id: 'a',
-    effect: 'allow',
-    principals: { roles: ['signer'] },
-    keys: { names: ['*'] },
-    operations,
-    ...(when === undefined ? {} : { when }),
-  };
-}
-
-function deny(operations: readonly string[], when: JsonValue): Members {
-  return { id: 'd', effect: 'deny', operations, when };
-}
-
-function problemsOf(rule: JsonValue, more: Members = {}): string[] {
-  return refusal(() => compilePolicy({ ...documentOf(rule), ...more })).lines;
-}
-
-function compiling(rule: JsonValue): () => unknown {
-  return () => compilePolicy(documentOf(rule));
-}
 
 describe('what an allow rule for transactions binds', () => {
   test.each<[string, JsonValue]>([

@@ -1,35 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonValue } from '../../src/jcs.ts';
-import { compilePolicy } from '../../src/policy/policy.ts';
-import { ALICE, BOB, documentOf, refusal } from './fixtures.ts';
-
-type Members = { [name: string]: JsonValue | undefined };
-
-const CHAIN = { chainId: { eq: 1 } };
-const FEE = { maxTotalFee: { lte: '1 ether' } };
-
-function allow(operations: readonly string[], when?: JsonValue): Members {
-  return {
-    id: 'a',
-    effect: 'allow',
-    principals: { roles: ['signer'] },
-    keys: { names: ['*'] },
-    operations,
-    ...(when === undefined ? {} : { when }),
-  };
-}
-
-function deny(operations: readonly string[], when: JsonValue): Members {
-  return { id: 'd', effect: 'deny', operations, when };
-}
-
-function problemsOf(rule: JsonValue, more: Members = {}): string[] {
-  return refusal(() => compilePolicy({ ...documentOf(rule), ...more })).lines;
-}
-
-function compiling(rule: JsonValue): () => unknown {
-  return () => compilePolicy(documentOf(rule));
-}
+import { ALICE, allow, BOB, CHAIN, compiling, deny, FEE, problemsOf, type Members } from './fixtures.ts';
 
 describe('references and names', () => {
   const base = allow(['message']);

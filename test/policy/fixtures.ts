@@ -105,3 +105,31 @@ export function refusal(work: () => unknown): { message: string; lines: string[]
   }
   throw new Error('was not refused');
 }
+
+export type Members = { [name: string]: JsonValue | undefined };
+
+export const CHAIN = { chainId: { eq: 1 } };
+export const FEE = { maxTotalFee: { lte: '1 ether' } };
+
+export function allow(operations: readonly string[], when?: JsonValue): Members {
+  return {
+    id: 'a',
+    effect: 'allow',
+    principals: { roles: ['signer'] },
+    keys: { names: ['*'] },
+    operations,
+    ...(when === undefined ? {} : { when }),
+  };
+}
+
+export function deny(operations: readonly string[], when: JsonValue): Members {
+  return { id: 'd', effect: 'deny', operations, when };
+}
+
+export function problemsOf(rule: JsonValue, more: Members = {}): string[] {
+  return refusal(() => compilePolicy({ ...documentOf(rule), ...more })).lines;
+}
+
+export function compiling(rule: JsonValue): () => unknown {
+  return () => compilePolicy(documentOf(rule));
+}
