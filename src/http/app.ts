@@ -203,7 +203,7 @@ export function createApp({ service, routes, log, metrics, failures }: AppOption
 function authorise({ access }: Route, caller: Caller): Caller {
   if (typeof access === 'string' || access.some((role) => caller.principal.roles.includes(role)))
     return caller;
-  throw new Forbidden(caller, `this takes one of the roles ${access.join(', ')}`);
+  throw new Forbidden(caller, `this takes the role ${access.join(' or ')}`);
 }
 
 /** The route context's caller as audit entries name it. */

@@ -88,7 +88,7 @@ const IDEMPOTENCY_KEY: JsonObject = {
 export function accessText(access: Access): string {
   if (access === 'public') return 'Anybody may call this.';
   if (access === 'authenticated') return 'Takes any valid credential.';
-  return `Takes one of the roles: ${access.join(', ')}.`;
+  return `Takes the role ${access.join(' or ')}.`;
 }
 
 function contentOf({ answer }: Route): JsonObject {

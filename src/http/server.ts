@@ -53,6 +53,8 @@ export function startServer(
     },
   );
   server.maxConnections = 10_000;
+  // A peer that takes nothing of its answer for this long; longer than any key derivation may take.
+  server.timeout = 150_000;
   // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
   server.maxHeadersCount = 0;
   server.on('connection', (socket) => {

@@ -6,6 +6,7 @@ const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 const BLOCK_LENGTH = 16;
 const MAX_TERM = 2 ** 32 - 1;
+const NOTHING = Buffer.alloc(32);
 
 /** A sealed secret is this byte, the term as a big-endian u32, then {@link gcmSeal}'s output. */
 const FORMAT = 1;
@@ -122,12 +123,22 @@ export function gcmOpen(key: Uint8Array, aad: Uint8Array, sealed: Uint8Array): B
  */
 export function decryptUpdate(decipher: Decipheriv, ciphertext: Uint8Array): Buffer {
   const plaintext = allocSecret(ciphertext.length);
-  for (let at = 0; at < ciphertext.length; at += BLOCK_LENGTH) {
-    const block = decipher.update(ciphertext.subarray(at, at + BLOCK_LENGTH));
-    plaintext.set(block, at);
+  updateBlocks(decipher, ciphertext, plaintext);
+  // The last block is still in the memory that was freed last, and in vector registers, which may be saved to the
+  // stack at any time later. The same work on nothing takes its place in both.
+  const options = { authTagLength: TAG_LENGTH };
+  const cover = createDecipheriv('aes-256-gcm', NOTHING, NOTHING.subarray(0, NONCE_LENGTH), options);
+  cover.setAAD(NOTHING);
+  updateBlocks(cover, NOTHING, allocSecret(NOTHING.length));
+  return plaintext;
+}
+
+function updateBlocks(decipher: Decipheriv, input: Uint8Array, output: Buffer): void {
+  for (let at = 0; at < input.length; at += BLOCK_LENGTH) {
+    const block = decipher.update(input.subarray(at, at + BLOCK_LENGTH));
+    output.set(block, at);
     wipe(block);
   }
-  return plaintext;
 }
 
 /**

@@ -158,7 +158,7 @@ describe('denials', () => {
   it('ends with 3 when the role does not allow it', async () => {
     const { code, stderr } = await demo('key create mine');
     expect(code).toBe(3);
-    expect(stderr).toContain('countersign: this takes one of the roles admin\n');
+    expect(stderr).toContain('countersign: this takes the role admin\n');
   });
 });
 

@@ -7,7 +7,10 @@ import { cidrSchema, credentialShape, nameSchema, pageOf, principalShape, rolesS
 const tag = 'Access';
 
 const idParams = z.strictObject({ id: z.uuid() });
-const credentialParams = z.strictObject({ id: z.uuid(), credential: z.string().regex(/^[0-9a-f]{16}$/) });
+const credentialParams = z.strictObject({
+  id: z.uuid(),
+  credential: z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits'),
+});
 
 const futureTime = z.iso
   .datetime()
