@@ -38,8 +38,9 @@ export interface FirstStart {
 }
 
 /**
- * Puts the newest policy in force: the stored one, or the file's, when its revision is higher. What is wrong with
- * either is said by the policy in force, and nothing is signed until it is mended.
+ * Puts the newest stored policy in force; where there is none yet, the file's, which becomes the first. After that
+ * the file is not used: the policy changes through proposals. What is wrong with it is said by the policy in force, and
+ * nothing is signed until it is mended.
  *
  * @returns what whoever started the service should know.
  */
@@ -52,22 +53,23 @@ export async function loadNewestPolicy(
   const file = path.join(directory, POLICY_FILE);
   try {
     const stored = reads.newestPolicy();
-    if (stored === undefined && !existsSync(file)) writePrivateFile(file, Buffer.from(STARTER_POLICY));
-    const before = stored === undefined ? undefined : compilePolicy(JSON.parse(stored.document) as JsonValue);
-    if (before !== undefined && before.hash !== stored?.hash) {
+    if (stored === undefined) {
+      if (!existsSync(file)) writePrivateFile(file, Buffer.from(STARTER_POLICY));
+      inForce.use(await storeFirst(systemAct(recorder), loadPolicy(readFileSync(file, 'utf8'), file)));
+      return [];
+    }
+    const policy = compilePolicy(JSON.parse(stored.document) as JsonValue);
+    if (policy.hash !== stored.hash || policy.revision !== stored.revision) {
       throw new CountersignError(
         'unavailable',
-        'the stored policy does not have the hash it was stored with',
+        'the stored policy does not have the hash it was stored with: it was changed from outside; propose a new one',
       );
     }
-    const onDisk = existsSync(file) ? loadPolicy(readFileSync(file, 'utf8'), file) : undefined;
-    const newest = pickNewest(before, onDisk);
-    if (newest === onDisk) await store(systemAct(recorder), onDisk, before);
-    inForce.use(newest);
-    const ignored = onDisk !== undefined && onDisk.revision < newest.revision;
-    return ignored
+    inForce.use(policy);
+    return existsSync(file) && !holds(file, policy)
       ? [
-          `${POLICY_FILE} has revision ${onDisk.revision} and is not used: revision ${newest.revision} is in force`,
+          `${POLICY_FILE} differs from the policy in force (revision ${policy.revision}) and is not used: ` +
+            `propose it with countersign policy propose ${file}`,
         ]
       : [];
   } catch (error) {
@@ -77,34 +79,24 @@ export async function loadNewestPolicy(
   }
 }
 
-function pickNewest(before: CompiledPolicy | undefined, onDisk: CompiledPolicy | undefined): CompiledPolicy {
-  const newest =
-    before === undefined || (onDisk !== undefined && onDisk.revision > before.revision) ? onDisk : before;
-  if (newest === undefined)
-    throw new CountersignError('unavailable', `there is no ${POLICY_FILE} in the data directory`);
-  if (onDisk !== undefined && before?.revision === onDisk.revision && before.hash !== onDisk.hash) {
-    throw new CountersignError(
-      'unavailable',
-      `${POLICY_FILE} was changed, but its revision is still ${onDisk.revision}: raise it, so that two policies never share a number`,
-    );
+/** Whether a file has the content of a policy; what does not compile has not. */
+function holds(file: string, { hash }: CompiledPolicy): boolean {
+  try {
+    return loadPolicy(readFileSync(file, 'utf8'), file).hash === hash;
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    return false;
   }
-  return newest;
 }
 
-async function store(
-  act: Act<PolicyWrites>,
-  { revision, hash, json }: CompiledPolicy,
-  before: CompiledPolicy | undefined,
-): Promise<void> {
-  const detail = {
-    revision,
-    hash,
-    ...(before !== undefined && { revisionBefore: before.revision, hashBefore: before.hash }),
-  };
-  await act.commit({ kind: 'policy.loaded', outcome: 'done', detail }, (tx) => {
-    tx.insertPolicy({ revision, document: json, hash }, new Date().toISOString());
+async function storeFirst(act: Act<PolicyWrites>, policy: CompiledPolicy): Promise<CompiledPolicy> {
+  const { revision, hash, json } = policy;
+  await act.commit({ kind: 'policy.loaded', outcome: 'done', detail: { revision, hash } }, (tx) => {
+    const stored = { revision, document: json, hash, parentHash: null, suites: [] };
+    tx.insertPolicy(stored, new Date().toISOString());
     return {};
   });
+  return policy;
 }
 
 /**

@@ -20,14 +20,23 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['errors', 'schema'],
   intent: FOUNDATION,
   keystore: [...FOUNDATION, 'files'],
-  policy: [...FOUNDATION, 'intent', 'access'],
+  effects: [...FOUNDATION, 'intent'],
+  policy: [...FOUNDATION, 'intent', 'effects', 'access'],
   audit: [...FOUNDATION, 'intent', 'secp256k1'],
   access: [...FOUNDATION, 'audit'],
-  signer: [...FOUNDATION, 'intent', 'keystore', 'policy', 'audit', 'secp256k1'],
-  http: [...FOUNDATION, 'intent', 'keystore', 'policy', 'audit', 'access', 'signer', 'log', 'metrics'],
-  storage: [...FOUNDATION, 'keystore', 'policy', 'audit', 'access', 'signer', 'http'],
+  signer: [...FOUNDATION, 'intent', 'effects', 'keystore', 'policy', 'audit', 'secp256k1'],
+  approvals: [...FOUNDATION, 'intent', 'effects', 'keystore', 'policy', 'audit', 'access', 'signer'],
+  http: [
+    ...FOUNDATION,
+    ...['intent', 'effects', 'keystore', 'policy', 'audit', 'access', 'signer', 'approvals', 'log', 'metrics'],
+  ],
+  storage: [...FOUNDATION, 'keystore', 'policy', 'audit', 'access', 'signer', 'approvals', 'http'],
   bootstrap: [...FOUNDATION, 'files', 'config', 'keystore', 'policy', 'audit', 'access', 'signer'],
-  main: [...FOUNDATION, ...STARTING, 'keystore', 'policy', 'audit', 'access', 'signer', 'http', 'storage'],
+  main: [
+    ...FOUNDATION,
+    ...STARTING,
+    ...['keystore', 'policy', 'audit', 'access', 'signer', 'approvals', 'http', 'storage'],
+  ],
   cli: [...FOUNDATION, 'config', 'log', 'main', 'intent', 'policy', 'audit', 'storage', 'files', 'http'],
 };
 

@@ -64,6 +64,17 @@ export interface SigningRequest {
   readonly note?: string;
 }
 
+/** The member `approval` of a request in the API: which approvals it takes, and what each still misses. */
+export interface ApprovalProgress {
+  readonly names: readonly string[];
+  readonly missing: readonly {
+    readonly approval: string;
+    readonly role: string;
+    readonly m: number;
+    readonly have: number;
+  }[];
+}
+
 export interface RequestFilter {
   readonly status?: RequestStatus | undefined;
   readonly requesterId?: string | undefined;

@@ -3,8 +3,12 @@ import type {
   auditEntryShape,
   credentialShape,
   keyShape,
+  pendingAnswerShape,
   principalShape,
   problemShape,
+  progressShape,
+  proposalShape,
+  requestShape,
   signAnswerShape,
   statusShape,
 } from '../http/shapes.ts';
@@ -12,6 +16,10 @@ import type {
 /** What the API answers, as its own schemas have it. */
 export type Key = z.output<typeof keyShape>;
 export type SignAnswer = z.output<typeof signAnswerShape>;
+export type PendingAnswer = z.output<typeof pendingAnswerShape>;
+export type SigningRequest = z.output<typeof requestShape>;
+export type Proposal = z.output<typeof proposalShape>;
+export type ApprovalProgress = z.output<typeof progressShape>;
 export type Status = z.output<typeof statusShape>;
 export type Principal = z.output<typeof principalShape>;
 export type Credential = z.output<typeof credentialShape>;
@@ -35,4 +43,49 @@ export interface PolicyAnswer {
   readonly revision: number;
   readonly hash: string;
   readonly document: { readonly [name: string]: unknown };
+}
+
+type Effect = 'allow' | 'deny' | 'require';
+
+/** Of `POST /v1/policy/evaluate`. */
+export interface ExplanationAnswer {
+  readonly effect: Effect;
+  readonly rule?: string;
+  readonly approvals?: readonly string[];
+  readonly policyRevision: number;
+  readonly reason: string;
+  readonly effects: readonly string[];
+  readonly explanation: {
+    readonly rules: readonly {
+      readonly rule: string;
+      readonly effect: Effect;
+      readonly shadow: boolean;
+      readonly matches: boolean;
+      readonly failed?: string;
+    }[];
+    readonly limits: readonly {
+      readonly limit: string;
+      readonly scope: string;
+      readonly amount: string;
+      readonly headroom: string;
+      readonly max: string;
+    }[];
+  };
+}
+
+/** Of `POST /v1/policy/replay`. */
+export interface ReplayAnswer {
+  readonly evaluated: number;
+  readonly skipped: number;
+  readonly size: number;
+  readonly nextCursor: string | null;
+  readonly changed: {
+    readonly index: number;
+    readonly time: string;
+    readonly principal: string;
+    readonly key: string;
+    readonly operation: string;
+    readonly before: { readonly effect: Effect; readonly rule?: string };
+    readonly after: { readonly effect: Effect; readonly rule?: string; readonly reason: string };
+  }[];
 }

@@ -1,17 +1,29 @@
 import { Option, type Command } from 'commander';
-import type { Decision } from '../policy/decision.ts';
-import { CountersignError, type FieldError } from '../errors.ts';
-import type { PolicyAnswer } from './answers.ts';
-import { EXIT, fieldLines } from './failure.ts';
-import { readBytes } from './json-file.ts';
+import type { ExplanationAnswer, PolicyAnswer, ReplayAnswer } from './answers.ts';
+import { EXIT } from './failure.ts';
 import { addOperations } from './operations.ts';
+import {
+  compileFile,
+  counted,
+  lint,
+  lintText,
+  readTextFile,
+  readTextFiles,
+  suitesText,
+  testFiles,
+} from './policy-file.ts';
 import { principalId } from './principal.ts';
-import { STDIN } from './secrets.ts';
-import { addCommand, openSession, type Host } from './session.ts';
-import { details, printable } from './table.ts';
+import { createProgress } from './progress.ts';
+import { addProposalCommands } from './proposal.ts';
+import { addCommand, openSession, type Host, type Session } from './session.ts';
+import { details, printable, table } from './table.ts';
 
 export function addPolicyCommands(program: Command, host: Host): void {
-  const group = addCommand(program, 'policy', 'look at the policy, check a file, ask what would be decided');
+  const group = addCommand(
+    program,
+    'policy',
+    'look at the policy, check, test and compare files, propose changes, ask what would be decided',
+  );
 
   addCommand(group, 'show', 'the policy in force, as YAML').action(async (_options, command: Command) => {
     const session = openSession(host, command);
@@ -30,72 +42,167 @@ export function addPolicyCommands(program: Command, host: Host): void {
   addCommand(group, 'lint <file>', 'check a policy file, without any service; - for standard input').action(
     async (file: string, _options: object, command: Command) => {
       const session = openSession(host, command);
-      const name = file === STDIN ? 'standard input' : file;
-      const report = await lint((await readBytes(file, name)).toString('utf8'), name);
-      session.print(report, (found) => lintText(found, name));
+      const source = await readTextFile(file);
+      const report = await lint(source);
+      session.print(report, (found) => lintText(found, source.name));
       if (!report.ok) host.setExitCode(EXIT.error);
     },
   );
 
+  addCommand(
+    group,
+    'test <file> <suites...>',
+    'run test suites against a policy file, without any service',
+  ).action(async (file: string, suites: string[], _options: object, command: Command) => {
+    const session = openSession(host, command);
+    const policy = await compileFile(await readTextFile(file));
+    const reports = await testFiles(policy, await readTextFiles(suites));
+    session.print({ suites: reports }, () => suitesText(reports));
+    if (reports.some(({ failed }) => failed > 0)) host.setExitCode(EXIT.error);
+  });
+
+  addCommand(
+    group,
+    'diff <file> [other]',
+    'what a policy file changes, in words: against the policy in force or, with two files, against the first',
+  ).action(async (file: string, other: string | undefined, _options: object, command: Command) => {
+    const session = openSession(host, command);
+    const changes = other === undefined ? await diffFromForce(session, file) : await diffFiles(file, other);
+    session.print({ changes }, () =>
+      changes.length === 0 ? 'no difference' : changes.map(printable).join('\n'),
+    );
+  });
+
+  addProposalCommands(group, host);
+
+  addCommand(group, 'replay <file>', 'what a policy file would have decided of what is in the log')
+    .option('--from <time>', 'RFC 3339, such as 2026-11-01T00:00:00Z; from the beginning when absent')
+    .option('--to <time>', 'until the end when absent')
+    .action(async (file: string, range: { from?: string; to?: string }, command: Command) => {
+      const session = openSession(host, command);
+      const answer = await replay(session, (await readTextFile(file)).text, range);
+      session.print(answer, replayText);
+    });
+
+  addExplain(group, host);
+}
+
+function addExplain(group: Command, host: Host): void {
   const explain = addCommand(
     group,
     'explain',
-    'what the policy would decide; exit code 3 when it would deny. Nothing is signed',
+    'what the policy would decide, and why; exit code 3 when it would deny. Nothing is signed',
   );
   const extend = (command: Command): Command =>
-    command.addOption(
-      new Option('--principal <principal>', 'who would ask, by name or id; yourself when absent'),
-    );
+    command
+      .addOption(new Option('--principal <principal>', 'who would ask, by name or id; yourself when absent'))
+      .option('--policy <file>', 'a policy file to ask, in place of the policy in force');
   addOperations(explain, 'ask about', extend, async ({ key, operation, body, command }) => {
     const session = openSession(host, command);
     const client = session.client();
-    const asked = command.opts<{ principal?: string }>().principal;
-    const principal = asked === undefined ? undefined : await principalId(client, asked);
-    const decision = await client.post<Decision>('/v1/policy/evaluate', {
+    const asked = command.opts<{ principal?: string; policy?: string }>();
+    const principal = asked.principal === undefined ? undefined : await principalId(client, asked.principal);
+    const document = asked.policy === undefined ? undefined : (await readTextFile(asked.policy)).text;
+    const answer = await client.post<ExplanationAnswer>('/v1/policy/evaluate', {
       ...body,
       key,
       operation,
       principal,
+      document,
     });
-    session.print(decision, decisionText);
-    if (decision.effect === 'deny') host.setExitCode(EXIT.denied);
+    session.print(answer, explanationText);
+    if (answer.effect === 'deny') host.setExitCode(EXIT.denied);
   });
 }
 
-type LintReport =
-  | { readonly ok: true; readonly revision: number; readonly hash: string; readonly rules: number }
-  | { readonly ok: false; readonly problems: readonly FieldError[] };
+async function diffFiles(before: string, after: string): Promise<string[]> {
+  const { diffPolicies } = await import('../policy/diff.ts');
+  const [one, other] = [
+    await compileFile(await readTextFile(before)),
+    await compileFile(await readTextFile(after)),
+  ];
+  return diffPolicies(one, other).map(({ text }) => text);
+}
 
-async function lint(text: string, name: string): Promise<LintReport> {
-  const { loadPolicy } = await import('../policy/policy.ts');
+async function diffFromForce(session: Session, file: string): Promise<readonly string[]> {
+  const { text: document } = await readTextFile(file);
+  return (await session.client().post<{ changes: readonly string[] }>('/v1/policy/diff', { document }))
+    .changes;
+}
+
+/** Page by page, so that a long log is no long request. */
+async function replay(
+  session: Session,
+  document: string,
+  range: { readonly from?: string; readonly to?: string },
+): Promise<ReplayAnswer> {
+  const client = session.client();
+  const progress = createProgress(session.terminal, 'replayed entries');
+  const changed: ReplayAnswer['changed'] = [];
+  let [evaluated, skipped] = [0, 0];
+  let cursor: string | undefined;
   try {
-    const { revision, hash, document } = loadPolicy(text, name);
-    return { ok: true, revision, hash, rules: document.rules.length };
-  } catch (error) {
-    if (!(error instanceof CountersignError)) throw error;
-    const problems = error.errors.length > 0 ? error.errors : [{ path: '', message: error.message }];
-    return { ok: false, problems };
+    do {
+      const page: ReplayAnswer = await client.post('/v1/policy/replay', { document, ...range, cursor });
+      changed.push(...page.changed);
+      evaluated += page.evaluated;
+      skipped += page.skipped;
+      cursor = page.nextCursor ?? undefined;
+      progress.update(Number(cursor ?? page.size), page.size);
+      if (cursor === undefined) return { ...page, evaluated, skipped, changed };
+    } while (true);
+  } finally {
+    progress.end();
   }
 }
 
-function lintText(report: LintReport, name: string): string {
-  if (report.ok)
-    return `OK  ${printable(name)}: revision ${report.revision}, ${counted(report.rules, 'rule')}, hash ${report.hash}`;
-  const { problems } = report;
-  const head = `FAILED  ${printable(name)}: ${counted(problems.length, 'problem')}`;
-  return [head, ...fieldLines({ errors: problems })].join('\n');
-}
-
-function counted(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-function decisionText({ effect, rule, reason, policyRevision, failed = [] }: Decision): string {
-  return details([
-    ['decision', effect],
-    ['rule', rule ?? 'none'],
-    ['reason', reason],
-    ...failed.map((near) => ['came close', `${near.rule}: ${near.predicate}`] as const),
-    ['policy', `revision ${policyRevision}`],
+function replayText({ evaluated, skipped, changed }: ReplayAnswer): string {
+  const summary = `${counted(evaluated, 'decision')} replayed, ${changed.length} would change, ${skipped} could not be replayed`;
+  if (changed.length === 0) return summary;
+  const rows = changed.map(({ index, time, principal, key, operation, before, after }) => [
+    `${index}`,
+    time,
+    principal,
+    key,
+    operation,
+    `${before.effect}${before.rule === undefined ? '' : ` (${before.rule})`}`,
+    `${after.effect}${after.rule === undefined ? '' : ` (${after.rule})`}`,
+    after.reason,
   ]);
+  const head = ['ENTRY', 'TIME', 'PRINCIPAL', 'KEY', 'OPERATION', 'WAS', 'WOULD BE', 'BECAUSE'];
+  return [table(head, rows), '', summary].join('\n');
+}
+
+function explanationText(answer: ExplanationAnswer): string {
+  const { explanation, effects } = answer;
+  const head = details([
+    ['decision', answer.effect],
+    ['rule', answer.rule ?? 'none'],
+    ['approvals', answer.approvals?.join(', ')],
+    ['reason', answer.reason],
+    ['policy', `revision ${answer.policyRevision}`],
+  ]);
+  const rules = explanation.rules.map(
+    ({ rule, effect, shadow, matches, failed }) =>
+      `  ${matches ? 'matches ' : 'does not'}  ${rule} (${effect}${shadow ? ', shadow' : ''})${failed === undefined ? '' : `: ${failed}`}`,
+  );
+  const limits = explanation.limits.map(
+    ({ limit, scope, amount, headroom, max }) =>
+      `  ${limit} for ${scope}: takes ${amount}, ${headroom} of ${max} left`,
+  );
+  return [
+    head,
+    ...section(
+      'What it does',
+      effects.map((line) => `  ${line}`),
+    ),
+    ...section('Rules', rules),
+    ...section('Limits', limits),
+  ]
+    .map((line) => printable(line))
+    .join('\n');
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', `${title}:`, ...lines];
 }

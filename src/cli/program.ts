@@ -6,9 +6,11 @@ import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addPrincipalCommands } from './principal.ts';
 import { addConnectionOptions, type Host } from './session.ts';
+import { addRequestCommands } from './request.ts';
 import { addSignCommands } from './sign.ts';
 import { addSystemCommands } from './system.ts';
 import { addTokenCommands } from './token.ts';
+import { addTotpCommands } from './totp.ts';
 
 const FOOTER = `
 Results go to standard output, everything else to standard error.
@@ -44,8 +46,10 @@ export function createProgram(host: Host): Command {
   addSystemCommands(program, host);
   addKeyCommands(program, host);
   addSignCommands(program, host);
+  addRequestCommands(program, host);
   addPrincipalCommands(program, host);
   addTokenCommands(program, host);
+  addTotpCommands(program, host);
   addPolicyCommands(program, host);
   addAuditCommands(program, host);
   return program;

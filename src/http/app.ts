@@ -157,7 +157,7 @@ export function createApp({ service, routes, log, metrics, failures }: AppOption
     if (kept !== undefined && route.keepsParts !== true) {
       route.checkReplay?.(kept);
       res.set('Idempotent-Replayed', 'true');
-      return { status: route.answer.status, body: kept };
+      return { status: route.statusOf?.(kept) ?? route.answer.status, body: kept };
     }
     const running = run(caller);
     inFlight.set(name, running);

@@ -65,11 +65,11 @@ function operation(route: Route): JsonObject {
       },
     }),
     responses: {
-      [String(answer.status)]: { description: answer.description, content: contentOf(route) },
+      [String(answer.status)]: { description: answer.description, content: contentOf(answer) },
       ...Object.fromEntries(
-        Object.entries(route.alsoAnswers ?? {}).map(([status, description]) => [
+        Object.entries(route.alsoAnswers ?? {}).map(([status, { description, schema }]) => [
           status,
-          { description, content: contentOf(route) },
+          { description, content: contentOf({ ...answer, ...(schema !== undefined && { schema }) }) },
         ]),
       ),
       default: problem,
@@ -91,10 +91,9 @@ export function accessText(access: Access): string {
   return `Takes the role ${access.join(' or ')}.`;
 }
 
-function contentOf({ answer }: Route): JsonObject {
-  if (answer.schema === undefined)
-    return { [answer.mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
-  return { 'application/json': { schema: toJsonSchema(answer.schema, 'output') } };
+function contentOf({ schema, mediaType }: Route['answer']): JsonObject {
+  if (schema === undefined) return { [mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
+  return { 'application/json': { schema: toJsonSchema(schema, 'output') } };
 }
 
 function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): JsonObject[] {

@@ -79,10 +79,11 @@ export function toProblem(error: unknown, requestId: string): Problem {
 }
 
 function decisionOf({ decision }: PolicyDenied): JsonValue {
-  const { effect, rule, policyRevision, reason, failed } = decision;
+  const { effect, rule, limit, policyRevision, reason, failed } = decision;
   return {
     effect,
     ...(rule !== undefined && { rule }),
+    ...(limit !== undefined && { limit }),
     policyRevision,
     reason,
     ...(failed !== undefined && { failed: failed.map(({ rule, predicate }) => ({ rule, predicate })) }),

@@ -38,8 +38,12 @@ export interface RouteSpec {
     readonly schema?: z.ZodType;
     readonly mediaType?: string;
   };
-  /** Further statuses of a good answer, with what each means; their schema is the same. */
-  readonly alsoAnswers?: { readonly [status: number]: string };
+  /** Further statuses of a good answer, with what each means; where no schema is given, it is the same. */
+  readonly alsoAnswers?: {
+    readonly [status: number]: { readonly description: string; readonly schema?: z.ZodType };
+  };
+  /** Which of its statuses a good answer has; `answer.status` when absent. */
+  readonly statusOf?: (answer: Answer) => number;
   /** The answer carries a secret: it is never kept for a repeat. */
   readonly secretAnswer?: boolean;
   /** The body carries a secret: no hash of it is kept that could be used to guess it. */
@@ -116,9 +120,9 @@ function parseInputs<S extends RouteSpec>(spec: S, input: RouteInput): Inputs<S>
   } as Inputs<S>;
 }
 
-function reply({ answer }: RouteSpec, body: Result): Reply {
+function reply({ answer, statusOf }: RouteSpec, body: Result): Reply {
   return {
-    status: answer.status,
+    status: typeof body === 'string' ? answer.status : (statusOf?.(body) ?? answer.status),
     body,
     ...(answer.mediaType !== undefined && { mediaType: answer.mediaType }),
   };

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { cidrProblem } from '../access/credentials.ts';
 import { ROLES } from '../access/roles.ts';
+import { PROPOSAL_STATES } from '../approvals/proposal.ts';
+import { REQUEST_STATES } from '../approvals/request.ts';
 import { OPERATIONS } from '../intent/intent.ts';
 import { KEY_VERSION_STATES, NAME } from '../keystore/keys.ts';
 
@@ -22,6 +24,23 @@ export const versionSchema = z
   .meta({ description: 'A version of the key; the primary when absent.' });
 
 export const reasonSchema = z.string().min(1).max(500).meta({ description: 'Why; kept in the audit log.' });
+
+export const commentSchema = z.string().min(1).max(500).meta({ description: 'Kept in the audit log.' });
+
+/** A policy in a body: what the file holds, or the same as JSON. */
+export const documentSchema = z
+  .union([z.string().min(1), z.record(z.string(), z.unknown())])
+  .meta({ description: 'The policy: YAML text, as in a file, or the document as JSON.' });
+
+export const suitesSchema = z
+  .array(z.strictObject({ name: z.string().min(1).max(255), text: z.string().min(1) }))
+  .max(32)
+  .meta({ description: 'Test suites: the name of each file, and its YAML text.' });
+
+export const otpSchema = z
+  .string()
+  .regex(/^[0-9]{6}$/, 'must be 6 digits')
+  .meta({ description: 'One-time code (RFC 6238), once each.' });
 
 export const rolesSchema = z
   .array(z.enum(ROLES))
@@ -101,7 +120,9 @@ export const signAnswerShape = z.strictObject({
     .meta({ description: 'For transactions: what eth_sendRawTransaction takes.' }),
   transactionHash: hex(32).optional(),
   decision: z.strictObject({
-    effect: z.literal('allow'),
+    effect: z
+      .enum(['allow', 'require'])
+      .meta({ description: '`require` where approvals were needed and given.' }),
     rule: z.string().optional(),
     policyRevision: z.int(),
   }),
@@ -109,6 +130,88 @@ export const signAnswerShape = z.strictObject({
     index: z.int().meta({ description: 'Position of the audit entry.' }),
     leafHash: z.string().meta({ description: 'RFC 6962 leaf hash of the audit entry, hex.' }),
   }),
+});
+
+export const breakGlassSchema = z.string().min(1).max(500).meta({
+  description:
+    'Asks that a denial be overridden, and says why: where the policy has break-glass for this caller and key, approval is asked for in place of the denial.',
+});
+
+/** Which approvals something takes, and what each still misses. */
+export const progressShape = z.strictObject({
+  names: z.array(z.string()).meta({ description: 'All of them have to be given.' }),
+  missing: z.array(
+    z.strictObject({
+      approval: z.string(),
+      role: z.enum(ROLES),
+      m: z.int().meta({ description: 'How many principals of the role have to approve.' }),
+      have: z.int(),
+    }),
+  ),
+});
+
+/** What a route answers when the policy asks for approval. */
+export const pendingAnswerShape = z.strictObject({
+  request: z.strictObject({
+    id: z.uuid(),
+    status: z.enum(REQUEST_STATES),
+    expiresAt: time,
+    approval: progressShape,
+  }),
+});
+
+const voteShape = z.strictObject({
+  name: z.string(),
+  verdict: z.enum(['approve', 'reject']),
+  comment: z.string().optional(),
+  otp: z.boolean(),
+  mtls: z.boolean(),
+  time,
+});
+
+export const requestShape = z.strictObject({
+  id: z.uuid(),
+  status: z.enum(REQUEST_STATES),
+  requester: z.strictObject({ id: z.string(), name: z.string() }),
+  key: z.strictObject({ name: z.string(), version: z.int(), address: hex(20) }),
+  operation: z.enum(OPERATIONS),
+  description: z.array(z.string()).meta({ description: 'What it does, in plain words.' }),
+  intent: z
+    .record(z.string(), z.unknown())
+    .meta({ description: 'The request itself, as it would be signed.' }),
+  intentHash: z.string().meta({
+    description: 'SHA-256, hex: what an approval binds, together with the policy.',
+  }),
+  digest: hex(32).meta({ description: 'The 32 bytes that would be signed.' }),
+  reason: z.string().meta({ description: 'Why it needs approval.' }),
+  breakGlass: z.string().optional(),
+  policyRevision: z.int(),
+  policyHash: z.string(),
+  approval: progressShape,
+  votes: z.array(voteShape),
+  createdAt: time,
+  expiresAt: time,
+  note: z.string().optional(),
+  result: signAnswerShape.optional().meta({ description: 'Once signed, and to the requester only.' }),
+});
+
+export const proposalShape = z.strictObject({
+  id: z.uuid(),
+  status: z.enum(PROPOSAL_STATES),
+  proposer: z.strictObject({ id: z.string(), name: z.string() }),
+  revision: z.int(),
+  hash: z.string(),
+  parentHash: z.string(),
+  document: z.record(z.string(), z.unknown()),
+  changes: z.array(z.string()).meta({ description: 'In plain words, one change each.' }),
+  warnings: z.array(z.string()),
+  suites: z.array(z.strictObject({ name: z.string(), text: z.string() })),
+  tests: z.strictObject({ passed: z.int(), failed: z.int() }),
+  comment: z.string().optional(),
+  approval: progressShape,
+  votes: z.array(voteShape),
+  createdAt: time,
+  expiresAt: time,
 });
 
 export const problemShape = z.strictObject({
@@ -121,8 +224,9 @@ export const problemShape = z.strictObject({
   errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
   decision: z
     .strictObject({
-      effect: z.enum(['allow', 'deny']),
+      effect: z.enum(['allow', 'deny', 'require']),
       rule: z.string().optional(),
+      limit: z.string().optional(),
       policyRevision: z.int(),
       reason: z.string(),
       failed: z.array(z.strictObject({ rule: z.string(), predicate: z.string() })).optional(),

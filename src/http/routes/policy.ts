@@ -1,27 +1,51 @@
 import { z } from 'zod';
-import type { JsonValue } from '../../jcs.ts';
-import { OPERATIONS } from '../../intent/intent.ts';
-import { parseIntent } from '../../intent/schema.ts';
 import { Forbidden, type Caller } from '../../access/credentials.ts';
 import type { Principal } from '../../access/principals.ts';
 import type { Role } from '../../access/roles.ts';
+import { describeIntent } from '../../effects/describe.ts';
+import { parseIntent } from '../../intent/schema.ts';
+import type { JsonValue } from '../../jcs.ts';
+import type { Explanation } from '../../policy/explain.ts';
+import { POLICY_OPERATIONS } from '../../policy/model.ts';
+import { decisionShape, decisionToJson } from '../decision.ts';
+import { readPolicy } from '../policy-input.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { nameSchema } from '../shapes.ts';
+import { breakGlassSchema, documentSchema, nameSchema, pageOf, versionSchema } from '../shapes.ts';
 
 const tag = 'Policy';
+const READERS: readonly Role[] = ['admin', 'policy-admin', 'auditor', 'approver', 'operator'];
 const MAY_ASK_FOR_OTHERS: ReadonlySet<Role> = new Set(['policy-admin', 'auditor']);
 
-const decisionShape = z.strictObject({
-  effect: z.enum(['allow', 'deny']),
-  rule: z.string().optional(),
-  policyRevision: z.int(),
-  policyHash: z.string(),
-  reason: z.string(),
-  failed: z.array(z.strictObject({ rule: z.string(), predicate: z.string() })).optional(),
+const amount = z.string();
+const explanationShape = decisionShape.extend({
+  effects: z.array(z.string()).meta({ description: 'What the request does, in plain words.' }),
+  explanation: z.strictObject({
+    rules: z
+      .array(
+        z.strictObject({
+          rule: z.string(),
+          effect: z.enum(['allow', 'deny', 'require']),
+          shadow: z.boolean(),
+          matches: z.boolean(),
+          failed: z.string().optional().meta({ description: 'The first thing that keeps it from matching.' }),
+        }),
+      )
+      .meta({ description: 'Every rule for this operation.' }),
+    limits: z.array(
+      z.strictObject({
+        limit: z.string(),
+        scope: z.string(),
+        amount,
+        before: amount,
+        max: amount,
+        headroom: amount.meta({ description: 'What is left without this request.' }),
+      }),
+    ),
+  }),
 });
 
-export function policyRoutes({ policy, keys, access }: Service): Route[] {
+export function policyRoutes({ policy, reads, access, signing }: Service): Route[] {
   const requesterOf = (caller: Caller, id: string | undefined): Principal => {
     if (id === undefined || id === caller.principal.id) return caller.principal;
     if (!caller.principal.roles.some((role) => MAY_ASK_FOR_OTHERS.has(role))) {
@@ -37,7 +61,7 @@ export function policyRoutes({ policy, keys, access }: Service): Route[] {
         path: '/v1/policy',
         tag,
         summary: 'The policy in force',
-        access: ['admin', 'policy-admin', 'auditor', 'approver'],
+        access: READERS,
         answer: {
           status: 200,
           description: 'Its canonical document.',
@@ -55,24 +79,76 @@ export function policyRoutes({ policy, keys, access }: Service): Route[] {
     ),
     route(
       {
+        method: 'GET',
+        path: '/v1/policy/revisions',
+        tag,
+        summary: 'All policies that ever were in force',
+        access: READERS,
+        answer: {
+          status: 200,
+          description: 'Newest first.',
+          schema: pageOf(
+            z.strictObject({
+              revision: z.int(),
+              hash: z.string(),
+              parentHash: z.string().nullable(),
+              time: z.string(),
+            }),
+          ),
+        },
+      },
+      () => ({ items: reads.policies().map((each) => ({ ...each })), nextCursor: null }),
+    ),
+    route(
+      {
         method: 'POST',
         path: '/v1/policy/evaluate',
         tag,
-        summary: 'What the policy would say',
-        description: 'Takes the fields of the operation’s body beside these. Nothing is signed.',
+        summary: 'What the policy would say, and why',
+        description:
+          'Takes the fields of the operation’s body beside these. Nothing is signed or charged. With `document` it is asked of a candidate in place of the policy in force.',
         access: ['policy-admin', 'auditor', 'signer'],
         body: z.looseObject({
           key: nameSchema,
-          operation: z.enum(OPERATIONS),
+          operation: z.enum(POLICY_OPERATIONS),
+          version: versionSchema.optional(),
           principal: z.uuid().optional().meta({ description: 'Id of a principal; the caller when absent.' }),
+          breakGlass: breakGlassSchema.optional(),
+          document: documentSchema.optional(),
         }),
-        answer: { status: 200, description: 'The decision.', schema: decisionShape },
+        answer: { status: 200, description: 'The decision, explained.', schema: explanationShape },
       },
-      ({ body: { key, operation, principal, ...body } }, { caller }) => {
+      ({ body: { key, operation, version, principal, breakGlass, document, ...body } }, { caller }) => {
         const requester = requesterOf(caller, principal);
-        const intent = parseIntent(operation, body);
-        return { ...policy.evaluate({ principal: requester, key: keys.get(key), intent }) };
+        const candidate = document === undefined ? policy.current() : readPolicy(document);
+        const intent = operation === 'key.export' ? { operation } : parseIntent(operation, body);
+        const source = { address: caller.address, mtls: caller.mtls };
+        const request = signing.ask({ keyName: key, version, requester, source, breakGlass, intent });
+        const explanation = candidate.explain(request, signing.usageOf);
+        const effects = describeIntent(intent, request.effects, { tokens: candidate.model.tokens });
+        return explanationToJson(explanation, effects);
       },
     ),
   ];
+}
+
+function explanationToJson(
+  { decision, rules, limits }: Explanation,
+  effects: readonly string[],
+): { readonly [name: string]: JsonValue } {
+  return {
+    ...decisionToJson(decision),
+    effects,
+    explanation: {
+      rules: rules.map((each) => ({ ...each })),
+      limits: limits.map(({ limit, scope, amount: charged, before, max, headroom }) => ({
+        limit,
+        scope,
+        amount: `${charged}`,
+        before: `${before}`,
+        max: `${max}`,
+        headroom: `${headroom}`,
+      })),
+    },
+  };
 }

@@ -5,12 +5,19 @@ import { OPERATIONS, type Operation } from '../../intent/intent.ts';
 import { parseIntent, signBodies, toIntent, type SignBody } from '../../intent/schema.ts';
 import type { Metrics } from '../../metrics.ts';
 import { parseWith } from '../../schema.ts';
-import type { SignAnswer } from '../../signer/pipeline.ts';
+import type { PendingAnswer, SignAnswer } from '../../signer/pipeline.ts';
 import { findKeptAnswer } from '../idempotency.ts';
 import { toJsonSchema } from '../openapi.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
-import { nameSchema, problemShape, signAnswerShape, versionSchema } from '../shapes.ts';
+import {
+  breakGlassSchema,
+  nameSchema,
+  pendingAnswerShape,
+  problemShape,
+  signAnswerShape,
+  versionSchema,
+} from '../shapes.ts';
 
 const tag = 'Signing';
 
@@ -31,9 +38,22 @@ const batchItemSchema = z.looseObject({
   key: nameSchema,
   operation: z.enum(OPERATIONS),
   version: versionSchema.optional(),
+  breakGlass: breakGlassSchema.optional(),
 });
 
-type SignTarget = { readonly keyName: string; readonly version?: number | undefined };
+interface SignTarget {
+  readonly keyName: string;
+  readonly version?: number | undefined;
+  readonly breakGlass?: string | undefined;
+}
+
+const SIGNED = 200;
+/** The policy asks for approval first. */
+const PENDING = 202;
+
+function statusOf(answer: Answer): number {
+  return 'request' in answer ? PENDING : SIGNED;
+}
 
 export function signingRoutes(service: Service, metrics: Metrics): Route[] {
   const sign = async (
@@ -41,16 +61,18 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     act: RouteContext['act'],
     target: SignTarget,
     intent: ReturnType<typeof parseIntent>,
-  ): Promise<SignAnswer> => {
+  ): Promise<SignAnswer | PendingAnswer> => {
     const { requestId, caller } = context;
+    const { principal, address, mtls } = caller;
     try {
       const answer = await service.signing.sign(act, {
         requestId,
-        requester: caller.principal,
+        requester: principal,
+        source: { address, mtls },
         ...target,
         intent,
       });
-      metrics.countSignature(intent.operation, 'signed');
+      metrics.countSignature(intent.operation, statusOf(answer) === PENDING ? 'pending' : 'signed');
       return answer;
     } catch (error) {
       metrics.countSignature(intent.operation, error instanceof CountersignError ? error.code : 'internal');
@@ -60,6 +82,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
 
   /** Throws `sealed` or `key_state`: a repeat gets no signature that the first request would not get now. */
   const checkReplay = (kept: Answer): void => {
+    if (statusOf(kept) === PENDING) return;
     if (service.seal.status().sealed)
       throw new CountersignError('sealed', 'the service is sealed: no signature is given out');
     const { name, version } = kept['key'] as { readonly name: string; readonly version: number };
@@ -75,17 +98,29 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         summary: SUMMARY[operation],
         access: ['signer'],
         params: z.strictObject({ name: nameSchema }),
-        body: signBodies[operation].extend({ version: versionSchema.optional() }),
+        body: signBodies[operation].extend({
+          version: versionSchema.optional(),
+          breakGlass: breakGlassSchema.optional(),
+        }),
         answer: {
-          status: 200,
+          status: SIGNED,
           description: 'The signature, and the receipt of its audit entry.',
           schema: signAnswerShape,
         },
+        alsoAnswers: {
+          [PENDING]: {
+            description:
+              'The policy asks for approval: poll the request, whose `result` is this answer once it is signed.',
+            schema: pendingAnswerShape,
+          },
+        },
+        statusOf,
         checkReplay,
       },
       async ({ params: { name }, body }, context) => {
-        const { version, ...rest } = body as SignBody & { version?: number };
-        return await sign(context, context.act, { keyName: name, version }, toIntent(operation, rest));
+        const { version, breakGlass, ...rest } = body as SignBody & SignTarget;
+        const target = { keyName: name, version, breakGlass };
+        return await sign(context, context.act, target, toIntent(operation, rest));
       },
     ),
   );
@@ -99,11 +134,12 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     try {
       if (kept !== undefined) {
         checkReplay(kept);
-        return { status: 200, ...kept };
+        return { status: statusOf(kept), ...kept };
       }
-      const { key, operation, version, ...body } = parseWith(batchItemSchema, raw, 'the item');
-      const intent = parseIntent(operation, body);
-      return { status: 200, ...(await sign(context, act, { keyName: key, version }, intent)) };
+      const { key, operation, version, breakGlass, ...body } = parseWith(batchItemSchema, raw, 'the item');
+      const target = { keyName: key, version, breakGlass };
+      const answer = await sign(context, act, target, parseIntent(operation, body));
+      return { status: statusOf(answer), ...answer };
     } catch (error) {
       return context.problemOf(withPathPrefix(error, path));
     }
@@ -116,7 +152,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
       tag,
       summary: 'Sign many things at once',
       description:
-        'Each item is decided, logged and answered on its own, in its place: a signature or a problem. When a batch is ' +
+        'Each item is decided, logged and answered on its own, in its place: a signature, a request for approval, or a problem. When a batch is ' +
         'repeated with its Idempotency-Key, what was signed is answered again, and the rest is tried again.',
       access: ['signer'],
       keepsParts: true,
@@ -134,7 +170,13 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         status: 200,
         description: 'One answer an item.',
         schema: z.strictObject({
-          items: z.array(z.union([signAnswerShape.extend({ status: z.literal(200) }), problemShape])),
+          items: z.array(
+            z.union([
+              signAnswerShape.extend({ status: z.literal(SIGNED) }),
+              pendingAnswerShape.extend({ status: z.literal(PENDING) }),
+              problemShape,
+            ]),
+          ),
         }),
       },
     },

@@ -36,7 +36,7 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
         description: '503 with the reasons while it cannot.',
         access: 'public',
         answer: { status: 200, description: 'It can.', schema: readyShape },
-        alsoAnswers: { 503: 'It cannot.' },
+        alsoAnswers: { 503: { description: 'It cannot.' } },
       },
       () => {
         const reasons = service.notReady();
