@@ -17,8 +17,24 @@ export const ENTRY_KINDS = [
   'principal.created',
   'principal.updated',
   'credential.created',
+  'credential.rotated',
   'credential.revoked',
+  'credential.locked',
+  'totp.enrolled',
+  'totp.reset',
   'policy.loaded',
+  'policy.proposed',
+  'policy.approved',
+  'policy.rejected',
+  'policy.activated',
+  'policy.replayed',
+  'request.created',
+  'request.approved',
+  'request.rejected',
+  'request.cancelled',
+  'request.executed',
+  'request.void',
+  'break_glass',
   'access.unauthenticated',
   'access.forbidden',
   'sign',
@@ -27,14 +43,22 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 /**
  * `done`: it took effect; for `sign`, a signature was made and may have been released.
- * `denied`: policy or role said no. `refused`: a guard (nonce, key state) said no. `failed`: an error stopped it.
+ * `pending`: the policy asks for approval first; the request that waits for it has entries of its own.
+ * `denied`: policy or role said no. `refused`: a guard (nonce, key state, a missing approval) said no. `failed`: an
+ * error stopped it.
  */
-export const OUTCOMES = ['done', 'denied', 'refused', 'failed'] as const;
+export const OUTCOMES = ['done', 'pending', 'denied', 'refused', 'failed'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 export interface EntryActor {
+  /** Its name. */
   readonly principal?: string;
+  readonly principalId?: string;
+  /** Held when it asked: what the policy was asked with. */
+  readonly roles?: readonly string[];
   readonly credential?: string;
+  /** SHA-256 fingerprint of the client certificate, hex, where it proved itself with one. */
+  readonly certificate?: string;
   /** The peer's IP address. */
   readonly address?: string;
 }
@@ -43,11 +67,34 @@ export interface EntryKey {
   readonly name: string;
   readonly version?: number;
   readonly address?: Hex;
+  /** Held when it was used: what the policy was asked with. */
+  readonly tags?: readonly string[];
+}
+
+/** What a limit's window held before, and what this takes from it. Decimal: wei, base units of the token, or a count. */
+export interface EntryLimit {
+  readonly limit: string;
+  readonly scope: string;
+  readonly amount: string;
+  readonly before: string;
+  readonly max: string;
 }
 
 export interface EntryDecision {
-  readonly effect: 'allow' | 'deny';
+  readonly effect: 'allow' | 'deny' | 'require';
   readonly rule?: string;
+  readonly rules?: readonly string[];
+  /** Names of the approvals that must all be given. */
+  readonly approvals?: readonly string[];
+  /** Who gave them; on an entry of what was done with them. */
+  readonly approvers?: readonly string[];
+  /** The limit that decided. */
+  readonly limit?: string;
+  readonly limits?: readonly EntryLimit[];
+  /** What break-glass overrides. */
+  readonly overrides?: { readonly rule?: string; readonly reason: string };
+  /** Rules in shadow mode that match, with what they would have done. */
+  readonly shadow?: readonly { readonly rule: string; readonly effect: 'allow' | 'deny' | 'require' }[];
   readonly policyRevision: number;
   readonly policyHash: string;
   readonly reason: string;
@@ -63,7 +110,7 @@ export interface EntryDraft {
   readonly operation?: string;
   /** The intent's canonical JSON (intent/codec.ts), a valid request body of its route. */
   readonly intent?: JsonValue;
-  /** The 32 bytes that were signed. */
+  /** The 32 bytes that were signed, or would have been. */
   readonly digest?: Hex;
   /** r ‖ s ‖ v, 65 bytes, v = 27 + yParity. Present exactly when a signature was made. */
   readonly signature?: Hex;

@@ -2,7 +2,13 @@ import type { Hex } from '../bytes.ts';
 import { toChecksumAddress } from '../intent/fields.ts';
 import type { SignedAuthorization, Transaction, TypedData, TypedValue } from '../intent/intent.ts';
 import { maxTotalFee } from '../intent/transaction.ts';
-import { DOMAIN_FIELDS, parseTypes, type StructTypes, type ValueType } from '../intent/typed-data-types.ts';
+import {
+  DOMAIN_FIELDS,
+  encodeType,
+  parseTypes,
+  type StructTypes,
+  type ValueType,
+} from '../intent/typed-data-types.ts';
 import type {
   CallEffect,
   Effect,
@@ -200,7 +206,11 @@ function describeTypedData({ domain, types, primaryType, message }: TypedData): 
     return value === undefined ? [] : describeValue(`Domain ${name}`, value, valueType, structs);
   });
   const type: ValueType = { kind: 'struct', name: primaryType };
-  return [...members, ...describeValue(`Message ${primaryType}`, message, type, structs)];
+  return [
+    ...members,
+    `Type: ${encodeType(structs, primaryType)}`,
+    ...describeValue(`Message ${primaryType}`, message, type, structs),
+  ];
 }
 
 /** One line for each value that has no parts. Names are identifiers (`parseTypes`). */

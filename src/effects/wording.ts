@@ -34,8 +34,8 @@ export function formatEther(wei: bigint): string {
   return `${formatUnits(wei, 18)} ether`;
 }
 
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function plural(count: number | bigint, noun: string): string {
+  return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`;
 }
 
 /** The last second of the year 9999: RFC 3339 has no year after it. */
@@ -112,15 +112,15 @@ function describeAmount(effect: TokenEffect, token: NamedToken | undefined): str
     if (token !== undefined) return `id ${amountOrId} of ${contract}`;
     return amountOrId === UNLIMITED
       ? `UNLIMITED of ${contract}`
-      : `${amountOrId} base units (or, if that is an NFT, id ${amountOrId}) of ${contract}`;
+      : `${plural(amountOrId, 'base unit')} (or, if that is an NFT, id ${amountOrId}) of ${contract}`;
   }
   const units = amountOrId ?? amount;
   if (units === undefined) return `an unknown amount of ${contract}`;
   if (token?.standard !== 'erc20') {
-    return units === UNLIMITED ? `UNLIMITED of ${contract}` : `${units} base units of ${contract}`;
+    return units === UNLIMITED ? `UNLIMITED of ${contract}` : `${plural(units, 'base unit')} of ${contract}`;
   }
   const address = toChecksumAddress(effect.contract);
   return units === UNLIMITED
     ? `UNLIMITED ${token.name} of ${address}`
-    : `${formatUnits(units, token.decimals)} ${token.name} (${units} base units) of ${address}`;
+    : `${formatUnits(units, token.decimals)} ${token.name} (${plural(units, 'base unit')}) of ${address}`;
 }

@@ -3,8 +3,14 @@ import type { AccessReads, AccessWrites } from '../access/principals.ts';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Recorder } from '../audit/log.ts';
 import type { AuditReads } from '../audit/stored-entry.ts';
+import type { ApprovalService } from '../approvals/approvals.ts';
+import type { ProposalWrites } from '../approvals/proposal.ts';
+import type { ProposalService } from '../approvals/proposals.ts';
+import type { RequestWrites } from '../approvals/request.ts';
+import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
 import type { KeyWrites } from '../keystore/keys.ts';
-import type { PolicyInForce } from '../policy/policy.ts';
+import type { UsageWrites } from '../policy/ledger.ts';
+import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
 import type { NonceWrites } from '../signer/nonces.ts';
 import type { SigningPipeline } from '../signer/pipeline.ts';
@@ -12,14 +18,23 @@ import type { SealService, SealWrites } from '../signer/seal.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
 
 /** All that a request may write beside its audit entry. */
-export type ServiceTx = KeyWrites & AccessWrites & NonceWrites & SealWrites & IdempotencyWrites;
+export type ServiceTx = KeyWrites &
+  AccessWrites &
+  NonceWrites &
+  UsageWrites &
+  RequestWrites &
+  ProposalWrites &
+  PolicyWrites &
+  TotpWrites &
+  SealWrites &
+  IdempotencyWrites;
 
 /** The parts that the routes speak to; built in main.ts. */
 export interface Service {
   readonly version: string;
   readonly origin: string;
   readonly storageEngine: string;
-  readonly reads: AccessReads & AuditReads & IdempotencyReads;
+  readonly reads: AccessReads & AuditReads & IdempotencyReads & PolicyReads;
   readonly log: Recorder<ServiceTx> & { readonly size: number };
   readonly checkpointer: Checkpointer;
   readonly seal: SealService;
@@ -27,6 +42,9 @@ export interface Service {
   readonly policy: PolicyInForce;
   readonly access: AccessService;
   readonly signing: SigningPipeline;
+  readonly approvals: ApprovalService;
+  readonly proposals: ProposalService;
+  readonly secondFactor: SecondFactor;
   /** Reasons why the service is not ready to sign; empty when it is. */
   readonly notReady: () => readonly string[];
 }

@@ -27,7 +27,11 @@ interface Flat {
 
 type Inner = Omit<Flat, 'path'>;
 
-function exec(to: Hex, data: Hex, options: { value?: bigint; operation?: number; gasPrice?: number } = {}): Hex {
+function exec(
+  to: Hex,
+  data: Hex,
+  options: { value?: bigint; operation?: number; gasPrice?: number } = {},
+): Hex {
   const { value = 0n, operation = 0, gasPrice = 0 } = options;
   return calldata(EXEC, [to, value, data, operation, 1, 2, gasPrice, ZERO, ZERO, `0x${'99'.repeat(65)}`]);
 }
@@ -43,17 +47,15 @@ function pack(items: readonly { operation?: number; to: Hex; value?: bigint; dat
 const multiSend = (...items: Parameters<typeof pack>[0]): Hex => calldata('multiSend(bytes)', [pack(items)]);
 
 function flat(to: Hex, data: Hex, value = 0n): Flat[] {
-  return callsOf(decodeCall(to, data, value)).map(
-    ({ path, from, to, value, ownFunds, data, delegate }) => ({
-      path,
-      from,
-      to,
-      value,
-      ownFunds,
-      data,
-      delegate,
-    }),
-  );
+  return callsOf(decodeCall(to, data, value)).map(({ path, from, to, value, ownFunds, data, delegate }) => ({
+    path,
+    from,
+    to,
+    value,
+    ownFunds,
+    data,
+    delegate,
+  }));
 }
 
 const outer = (to: Hex, data: Hex): Flat => ({
@@ -275,7 +277,10 @@ function reference(call: Inner, path = ''): Flat[] {
   const parsed = call.data.length < 10 ? null : KNOWN.parseTransaction({ data: call.data });
   if (parsed === null) return [own];
   const inner = innerOf(parsed, call);
-  return [own, ...inner.flatMap((next, index) => reference(next, path === '' ? `${index}` : `${path}.${index}`))];
+  return [
+    own,
+    ...inner.flatMap((next, index) => reference(next, path === '' ? `${index}` : `${path}.${index}`)),
+  ];
 }
 
 const lower = (value: unknown): Hex => String(value).toLowerCase() as Hex;

@@ -245,22 +245,20 @@ const CASES: readonly Case[] = [
   ...[
     [`permitTransferFrom(${TRANSFERS},bytes)`, [SIGNATURE]] as const,
     [`permitWitnessTransferFrom(${TRANSFERS},bytes32,string,bytes)`, [B32, 'x', SIGNATURE]] as const,
-  ].map(
-    ([fragment, rest]): Case => [
-      fragment,
-      PERMIT2,
+  ].map(([fragment, rest]): Case => [
+    fragment,
+    PERMIT2,
+    [
+      batch,
       [
-        batch,
-        [
-          [TO, 4],
-          [SPENDER, 3],
-        ],
-        OWNER,
-        ...rest,
+        [TO, 4],
+        [SPENDER, 3],
       ],
-      [moved, alsoMoved],
+      OWNER,
+      ...rest,
     ],
-  ),
+    [moved, alsoMoved],
+  ]),
 ];
 
 describe('token functions', () => {
@@ -368,33 +366,36 @@ describe('token functions', () => {
     expect(decodeCall(PERMIT2, transfers).problem).toContain('lists of 2 and of 1');
   });
 
-  it.each(CASES)('%s with malformed arguments is a problem, and a call without token', (fragment, to, args) => {
-    const data = calldata(fragment, args);
-    const malformed: Hex[] = [
-      `${data}00`,
-      `${data}${'00'.repeat(32)}`,
-      data.slice(0, -2) as Hex,
-      data.slice(0, -64) as Hex,
-      data.slice(0, 10) as Hex,
-      `${data.slice(0, 10)}${'f'.repeat(64)}${data.slice(74)}` as Hex,
-    ];
-    for (const bad of malformed) {
-      const decoded = decodeCall(to, bad);
-      expect(decoded.problem).toContain(`the call to ${fragment}: `);
-      expect(decoded.effects).toEqual([
-        {
-          kind: 'call',
-          path: '',
-          from: SIGNER,
-          to,
-          value: 0n,
-          ownFunds: false,
-          data: bad,
-          delegate: false,
-        },
-      ]);
-    }
-  });
+  it.each(CASES)(
+    '%s with malformed arguments is a problem, and a call without token',
+    (fragment, to, args) => {
+      const data = calldata(fragment, args);
+      const malformed: Hex[] = [
+        `${data}00`,
+        `${data}${'00'.repeat(32)}`,
+        data.slice(0, -2) as Hex,
+        data.slice(0, -64) as Hex,
+        data.slice(0, 10) as Hex,
+        `${data.slice(0, 10)}${'f'.repeat(64)}${data.slice(74)}` as Hex,
+      ];
+      for (const bad of malformed) {
+        const decoded = decodeCall(to, bad);
+        expect(decoded.problem).toContain(`the call to ${fragment}: `);
+        expect(decoded.effects).toEqual([
+          {
+            kind: 'call',
+            path: '',
+            from: SIGNER,
+            to,
+            value: 0n,
+            ownFunds: false,
+            data: bad,
+            delegate: false,
+          },
+        ]);
+      }
+    },
+  );
 
   it('refuses a bool of 2', () => {
     const data = calldata('setApprovalForAll(address,bool)', [SPENDER, true]);
