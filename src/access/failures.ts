@@ -1,36 +1,93 @@
 import type { EntryDraft } from '../audit/entry.ts';
 import type { Recorder } from '../audit/log.ts';
+import { Recent } from './recent.ts';
+import { Buckets, type RateLimit } from './throttle.ts';
 
-/** Entries of their own: this many at once, and so many a second after that. */
-const BURST = 100;
-const PER_SECOND = 20;
+/** Entries of their own for all failed authentications together, and for what one credential may not do. */
+const UNAUTHENTICATED: RateLimit = { burst: 100, perSecond: 20 };
+const FORBIDDEN: RateLimit = { burst: 20, perSecond: 2 };
 /** Those beyond are in the log, as one number, after this time at the latest. */
 const SUMMARY_MS = 1_000;
+/** Callers whose refusals are counted each on its own. */
+const MAX_CALLERS = 1_000;
 
 /**
- * Failed authentications in the log. Whoever has no credential can make as many as the network carries: entries of
- * their own are few, so that the log stays small and its queue free for signing, and the others are counted.
+ * Refused requests in the log. Whoever is refused can ask as often as the network carries: entries of their own are
+ * few, so that the log stays small and its queue free for signing, and the others are counted.
  */
-export class FailedAuthentications {
+export class Refusals {
   readonly #recorder: Recorder<unknown>;
   readonly #now: () => number;
-  #tokens = BURST;
-  #refilledAt: number;
-  #count = 0;
-  #since = '';
-  #timer: NodeJS.Timeout | undefined;
+  readonly #unauthenticated: CountedEntries;
+  readonly #forbidden = new Recent<CountedEntries>(MAX_CALLERS);
 
   /** @param now milliseconds of a clock that does not step back. */
   constructor(recorder: Recorder<unknown>, now: () => number = () => performance.now()) {
     this.#recorder = recorder;
     this.#now = now;
-    this.#refilledAt = now();
+    this.#unauthenticated = new CountedEntries(
+      recorder,
+      { kind: 'access.unauthenticated', outcome: 'denied' },
+      UNAUTHENTICATED,
+      now,
+    );
   }
 
   /** Resolves when the entry is on disk; at once for one that is counted only. Throws `unavailable`. */
+  async unauthenticated(draft: EntryDraft): Promise<void> {
+    await this.#unauthenticated.record(draft);
+  }
+
+  /**
+   * The same for a caller who may not do what it asks for.
+   *
+   * @param draft of kind `access.forbidden`, with an actor.
+   */
+  async forbidden(draft: EntryDraft): Promise<void> {
+    const { actor } = draft;
+    const name = `${actor?.principalId} ${actor?.credential}`;
+    const known = this.#forbidden.get(name);
+    if (known !== undefined) return await known.record(draft);
+    const { principal, principalId, credential } = actor ?? {};
+    const summary: EntryDraft = {
+      kind: 'access.forbidden',
+      outcome: 'denied',
+      actor: {
+        ...(principal !== undefined && { principal }),
+        ...(principalId !== undefined && { principalId }),
+        ...(credential !== undefined && { credential }),
+      },
+    };
+    const entries = new CountedEntries(this.#recorder, summary, FORBIDDEN, this.#now);
+    // One that is forgotten here still writes its count when its time comes.
+    this.#forbidden.set(name, entries);
+    await entries.record(draft);
+  }
+
+  /** Writes the entries of those that were counted only, if there are any. While the log can't write, they wait. */
+  async flush(): Promise<void> {
+    await Promise.all([this.#unauthenticated, ...this.#forbidden.values()].map((each) => each.flush()));
+  }
+}
+
+/** Entries of one sort: some as they are, and those beyond as one that has their number. */
+class CountedEntries {
+  readonly #recorder: Recorder<unknown>;
+  readonly #summary: EntryDraft;
+  readonly #bucket: Buckets;
+  #count = 0;
+  #since = '';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(recorder: Recorder<unknown>, summary: EntryDraft, limit: RateLimit, now: () => number) {
+    this.#recorder = recorder;
+    this.#summary = summary;
+    this.#bucket = new Buckets(limit, now);
+  }
+
   async record(draft: EntryDraft): Promise<void> {
     const since = new Date().toISOString();
-    if (!this.#takeToken()) {
+    if (this.#bucket.take('') > 0) {
       this.#add(1, since);
       return;
     }
@@ -40,7 +97,6 @@ export class FailedAuthentications {
     });
   }
 
-  /** Writes the entry of those that were counted only, if there are any. While the log can't write, they wait. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -48,10 +104,7 @@ export class FailedAuthentications {
     const since = this.#since;
     if (count === 0) return;
     this.#count = 0;
-    const detail = { count, since };
-    await this.#write({ kind: 'access.unauthenticated', outcome: 'denied', detail }).catch(() =>
-      this.#add(count, since),
-    );
+    await this.#write({ ...this.#summary, detail: { count, since } }).catch(() => this.#add(count, since));
   }
 
   #add(count: number, since: string): void {
@@ -60,16 +113,9 @@ export class FailedAuthentications {
     this.#timer ??= setTimeout(() => void this.flush(), SUMMARY_MS).unref();
   }
 
-  #takeToken(): boolean {
-    const now = this.#now();
-    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#refilledAt) / 1_000) * PER_SECOND);
-    this.#refilledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
-  }
-
   async #write(draft: EntryDraft): Promise<void> {
     await this.#recorder.record(draft, () => undefined);
   }
 }
+
+export { Refusals as FailedAuthentications };

@@ -10,8 +10,11 @@ export type ActDraft = Omit<EntryDraft, 'actor' | 'requestId'>;
  * its caller.
  */
 export interface Act<Tx> {
-  /** Logs something that changes nothing: a denial, a refusal, a failure. */
-  record(draft: ActDraft): Promise<Receipt>;
+  /**
+   * Logs something that is not done: a denial, a refusal, a failure. It is never the answer to a repeat; `effects` is
+   * what is to be remembered of it, in the same commit.
+   */
+  record(draft: ActDraft, effects?: (tx: Tx, receipt: Receipt) => void): Promise<Receipt>;
 
   /**
    * Logs a change and makes it, in one commit. What `effects` returns is the request's answer; it is kept in the same
@@ -25,7 +28,11 @@ export type Answer = { readonly [name: string]: JsonValue | undefined };
 /** What the service does of its own accord: at start, at stop, when a process is lost. */
 export function systemAct<Tx>(recorder: Recorder<Tx>): Act<Tx> {
   return {
-    record: (draft) => recorder.record(draft, (_tx, receipt) => receipt),
+    record: (draft, effects) =>
+      recorder.record(draft, (tx, receipt) => {
+        effects?.(tx, receipt);
+        return receipt;
+      }),
     commit: (draft, effects) => recorder.record(draft, effects),
   };
 }

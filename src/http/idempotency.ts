@@ -95,8 +95,11 @@ export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
     this.#keep = keep;
   }
 
-  record(draft: ActDraft): Promise<Receipt> {
-    return this.#recorder.record(this.#complete(draft), (_tx, receipt) => receipt);
+  record(draft: ActDraft, effects?: (tx: Tx, receipt: Receipt) => void): Promise<Receipt> {
+    return this.#recorder.record(this.#complete(draft), (tx, receipt) => {
+      effects?.(tx, receipt);
+      return receipt;
+    });
   }
 
   commit<T extends Answer>(draft: ActDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {

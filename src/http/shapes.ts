@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cidrProblem } from '../access/credentials.ts';
+import { cidrProblem } from '../access/networks.ts';
 import { ROLES } from '../access/roles.ts';
 import { PROPOSAL_STATES } from '../approvals/proposal.ts';
 import { REQUEST_STATES } from '../approvals/request.ts';

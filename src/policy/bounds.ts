@@ -1,16 +1,26 @@
 import type { Hex } from '../bytes.ts';
-import type { Condition, NumberTest, Predicate, Subject } from './model.ts';
+import type { Effect } from '../effects/effect.ts';
+import type { Condition, NumberTest, Predicate } from './model.ts';
+import type { Subject } from './subject.ts';
 
 /** Something that a condition restricts on every path on which it can hold. */
 export type Bound =
   | 'chainId'
   | 'maxTotalFee'
+  /** The recipient, by a list. */
+  | 'to'
   | 'create'
   | 'blobs'
   | 'authorizations.max'
   | 'authorizations.address'
   | 'authorizations.chainId'
-  | 'digest.purpose';
+  | 'digest.purpose'
+  /** What is called with which data: by `call` or `token`. */
+  | 'calldata'
+  /** The contract that is called, by a list, with its function. */
+  | 'call.to'
+  | 'token'
+  | 'typed.type';
 
 /**
  * What holds whenever the condition holds. A conjunction binds what any branch binds; a disjunction only what
@@ -25,19 +35,38 @@ export function boundsOf(condition: Condition | undefined): ReadonlySet<Bound> {
 }
 
 function boundsOfPredicate(predicate: Predicate): Bound[] {
-  if (predicate.kind === 'number') {
-    if (predicate.field === 'chainId' && isEnumerated(predicate.test)) return ['chainId'];
-    return predicate.field === 'maxTotalFee' && isBoundedAbove(predicate.test) ? ['maxTotalFee'] : [];
+  switch (predicate.kind) {
+    case 'number':
+      if (predicate.field === 'chainId' && isEnumerated(predicate.test)) return ['chainId'];
+      return predicate.field === 'maxTotalFee' && isBoundedAbove(predicate.test) ? ['maxTotalFee'] : [];
+    case 'to':
+      return [...when('create', predicate.create === true), ...when('to', predicate.test.in !== undefined)];
+    case 'authorizations':
+      return [
+        ...when('authorizations.max', predicate.max !== undefined),
+        ...when('authorizations.address', predicate.address?.in !== undefined),
+        ...when('authorizations.chainId', isEnumerated(predicate.chainId)),
+      ];
+    case 'call':
+      return ['calldata', ...when('call.to', predicate.to?.in !== undefined)];
+    case 'token':
+      return ['calldata', 'token'];
+    case 'typed':
+      return when('typed.type', predicate.type !== undefined);
+    case 'create':
+    case 'blobs':
+      return [predicate.kind];
+    case 'digest':
+      return ['digest.purpose'];
+    case 'accessList':
+    case 'message':
+    default:
+      return [];
   }
-  if (predicate.kind === 'to') return predicate.create === true ? ['create'] : [];
-  if (predicate.kind === 'blobs') return ['blobs'];
-  if (predicate.kind === 'digest') return ['digest.purpose'];
-  if (predicate.kind === 'accessList') return [];
-  return [
-    ...(predicate.max === undefined ? [] : ['authorizations.max' as const]),
-    ...(predicate.address?.in === undefined ? [] : ['authorizations.address' as const]),
-    ...(isEnumerated(predicate.chainId) ? ['authorizations.chainId' as const] : []),
-  ];
+}
+
+function when(bound: Bound, isBound: boolean): Bound[] {
+  return isBound ? [bound] : [];
 }
 
 /**
@@ -52,11 +81,6 @@ export function chainsOf(condition: Condition | undefined): ReadonlySet<bigint> 
   });
 }
 
-/** The recipients for which the condition can hold; undefined when it does not say. */
-export function recipientsOf(condition: Condition | undefined): ReadonlySet<Hex> | undefined {
-  return optionsOf(condition, (predicate) => (predicate.kind === 'to' ? predicate.test.in : undefined));
-}
-
 /** A superset of the values with which the condition can hold, from the ones that each predicate lists. */
 function optionsOf<T>(
   condition: Condition | undefined,
@@ -67,6 +91,23 @@ function optionsOf<T>(
   const known = condition.of.flatMap((branch) => optionsOf(branch, listed) ?? []);
   if (condition.kind === 'any') return known.length < condition.of.length ? undefined : known.reduce(unite);
   return known.length === 0 ? undefined : known.reduce(intersect);
+}
+
+/**
+ * Addresses of which the effect has to have one, as its recipient or as its token's contract, for the condition to
+ * hold; undefined when it does not say. Of a conjunction the shortest list of a branch: two branches may mean
+ * different addresses of the effect, so that nothing can be told from what they have in common.
+ */
+export function addressesOf(condition: Condition | undefined): ReadonlySet<Hex> | undefined {
+  if (condition === undefined || condition.kind === 'not') return undefined;
+  if (condition.kind === 'to') return condition.test.in;
+  if (condition.kind === 'call') return condition.to?.in;
+  if (condition.kind === 'token') return new Set([condition.token.address]);
+  if (condition.kind !== 'all' && condition.kind !== 'any') return undefined;
+  const known = condition.of.flatMap((branch) => addressesOf(branch) ?? []);
+  if (condition.kind === 'any') return known.length < condition.of.length ? undefined : known.reduce(unite);
+  const [shortest] = known.toSorted((one, other) => one.size - other.size);
+  return shortest;
 }
 
 function intersect<T>(one: ReadonlySet<T>, other: ReadonlySet<T>): ReadonlySet<T> {
@@ -86,34 +127,50 @@ function isBoundedAbove(test: NumberTest): boolean {
   return test.lt !== undefined || test.lte !== undefined || test.eq !== undefined;
 }
 
-export const CALLDATA_UNCOVERED = 'calldata is not covered by any rule: this version does not decode calls';
-
-/** Calldata to an address: a call whose effects this version cannot read, so no allow rule covers it. */
-export function hasUndecodedCall(subject: Subject): boolean {
-  return subject.operation === 'transaction' && subject.to !== null && subject.data !== '0x';
+/**
+ * Why an allow rule does not cover an effect although its condition holds; undefined when it does. `bounds` are what
+ * the rule restricts on every path, so that no alternative of an `any` slips through. Value and fee are always covered:
+ * every allow rule for transactions bounds the fee, and value moves only as the rule's predicates let it. An access
+ * list has no effect but its gas, which the fee counts.
+ */
+export function findUncovered(
+  subject: Subject,
+  effect: Effect,
+  bounds: ReadonlySet<Bound>,
+): string | undefined {
+  return findUncoveredEnvelope(subject, bounds) ?? findUncoveredEffect(subject, effect, bounds);
 }
 
-/**
- * The effect of a transaction that an allow rule does not cover although its condition holds, if there is one.
- * Value and fee are always covered: every allow rule for transactions bounds the fee, and value moves only as
- * the rule's predicates let it. Beyond these,
- * - calldata to an address is covered by no rule of this version;
- * - a contract creation, whose init code is not read, by a rule that says `to: { create: true }`;
- * - blobs by a rule that bounds `blobs`;
- * - delegations (EIP-7702) by a rule that bounds the length and the chains of `authorizations`;
- * - an access list has no effect but its gas, which the fee counts.
- * `bounds` are what the rule restricts on every path, so that no alternative of an `any` slips through.
- */
-export function findUncovered(subject: Subject, bounds: ReadonlySet<Bound>): string | undefined {
-  if (subject.operation !== 'transaction') return undefined;
-  if (subject.to === null) {
-    if (!bounds.has('create')) return 'to: a contract creation is not covered without `to: { create: true }`';
-  } else if (subject.data !== '0x') return `data: ${CALLDATA_UNCOVERED}`;
-  if (subject.txType === 3n && !bounds.has('blobs')) {
+function findUncoveredEnvelope({ txType }: Subject, bounds: ReadonlySet<Bound>): string | undefined {
+  if (txType === 3n && !bounds.has('blobs')) {
     return 'blobs: a blob transaction is not covered without `blobs: { max }`';
   }
-  if (subject.txType === 4n && !(bounds.has('authorizations.max') && bounds.has('authorizations.chainId'))) {
+  if (txType === 4n && !(bounds.has('authorizations.max') && bounds.has('authorizations.chainId'))) {
     return 'authorizations: a set-code transaction is not covered without `authorizations: { max, every: { chainId } }`';
   }
   return undefined;
+}
+
+function findUncoveredEffect(
+  subject: Subject,
+  effect: Effect,
+  bounds: ReadonlySet<Bound>,
+): string | undefined {
+  if (effect.kind === 'create' && !bounds.has('create')) {
+    return 'to: a contract creation is not covered without `to: { create: true }` or `create`';
+  }
+  if (effect.kind === 'typed-data' && effect.exposure && !bounds.has('typed.type') && !bounds.has('token')) {
+    return 'typed: a permit or an order is not covered without `typed: { type }` or `token`';
+  }
+  if (effect.kind !== 'call') return undefined;
+  // The code at the address is all that the effect is, so that no other predicate says what it does.
+  if (effect.delegate && !bounds.has('call.to')) {
+    return 'call: a delegatecall is not covered without `call: { to: { in } }`';
+  }
+  // The type of the typed data says that there are calls inside, and the rule's author let them be.
+  if (bounds.has('calldata') || (subject.typed !== undefined && bounds.has('typed.type'))) return undefined;
+  if (effect.data !== '0x') return 'call: calldata is not covered without `call` or `token`';
+  return subject.typed === undefined || bounds.has('to')
+    ? undefined
+    : 'to: a transfer by typed data is not covered without `to: { in }` or `typed: { type }`';
 }

@@ -1,68 +1,91 @@
-import type {
-  AddressTest,
-  Condition,
-  NumberField,
-  NumberTest,
-  Predicate,
-  PurposeTest,
-  Subject,
-} from './model.ts';
-
-/** A condition as closures over values that were parsed once. */
-export interface Check {
-  holds(subject: Subject): boolean;
-  /** Why it does not hold: the first predicate that fails. Only asked when `holds` was false. */
-  explain(subject: Subject): string;
-}
-
-type Test<T> = (value: T) => boolean;
-
-/** A listing longer than this is cut, so that a decision stays readable and small. */
-const MAX_LISTED = 5;
-const MAX_TEXT = 400;
+import type { Effect } from '../effects/effect.ts';
+import type { Condition, NumberField, NumberTest, Predicate, PurposeTest, TextTest } from './model.ts';
+import {
+  compileCall,
+  compileMessage,
+  compileToken,
+  compileTyped,
+  type Check,
+  type DecoderOf,
+} from './predicate.ts';
+import { recipientOf, valueOf, type Subject } from './subject.ts';
+import { compileAddressTest, compileNumberTest, compileOptional, compileTextTest } from './value-test.ts';
+import { list, shorten } from './wording.ts';
 
 /**
- * A number or an address that the subject does not have fails every comparison, so `not` of it holds; counts
- * are 0 and `every` of an empty list holds.
+ * A number or an address that the effect does not have fails every comparison, so `not` of it holds; counts are 0 and
+ * `every` of an empty list holds. The logic has three values: what throws is unknown, and so is what depends on it, in
+ * whatever order the branches stand.
  */
-export function compileCondition(condition: Condition): Check {
-  if (condition.kind === 'all') return compileAll(condition.of.map(compileCondition));
-  if (condition.kind === 'any') return compileAny(condition.of.map(compileCondition));
-  return condition.kind === 'not' ? compileNot(condition.of) : compilePredicate(condition);
+export function compileCondition(condition: Condition, decoderOf: DecoderOf): Check {
+  if (condition.kind === 'all') return compileAll(condition.of.map((each) => compileCondition(each, decoderOf)));
+  if (condition.kind === 'any') return compileAny(condition.of.map((each) => compileCondition(each, decoderOf)));
+  return condition.kind === 'not'
+    ? compileNot(condition.of, decoderOf)
+    : compilePredicate(condition, decoderOf);
 }
 
-function compileNot(condition: Condition): Check {
-  const inner = compileCondition(condition);
+function compileNot(condition: Condition, decoderOf: DecoderOf): Check {
+  const inner = compileCondition(condition, decoderOf);
   const text = `not: ${describe(condition)} holds`;
-  return { holds: (subject) => !inner.holds(subject), explain: () => text };
+  return { holds: (subject, effect) => !inner.holds(subject, effect), explain: () => text };
 }
 
 function compileAll(branches: readonly Check[]): Check {
   return {
-    holds(subject) {
-      for (const branch of branches) if (!branch.holds(subject)) return false;
-      return true;
-    },
-    explain: (subject) => branches.find((branch) => !branch.holds(subject))?.explain(subject) ?? 'all',
+    holds: (subject, effect) => !hasBranch(branches, false, subject, effect),
+    explain: (subject, effect) =>
+      branches.find((branch) => hasBranch([branch], false, subject, effect))?.explain(subject, effect) ?? 'all',
   };
 }
 
 function compileAny(branches: readonly Check[]): Check {
   return {
-    holds(subject) {
-      for (const branch of branches) if (branch.holds(subject)) return true;
-      return false;
-    },
-    explain: (subject) => shorten(`any: ${branches.map((branch) => branch.explain(subject)).join('; ')}`),
+    holds: (subject, effect) => hasBranch(branches, true, subject, effect),
+    explain: (subject, effect) =>
+      shorten(`any: ${branches.map((branch) => branch.explain(subject, effect)).join('; ')}`),
   };
 }
 
-function compilePredicate(predicate: Predicate): Check {
-  if (predicate.kind === 'number') return compileNumber(predicate.field, predicate.test);
-  if (predicate.kind === 'to') return compileTo(predicate.test, predicate.create);
-  if (predicate.kind === 'digest') return compileDigest(predicate.purpose);
-  if (predicate.kind === 'authorizations') return compileAuthorizations(predicate);
-  return compileCount(predicate.kind, predicate.max);
+/** Whether one of the branches comes to `wanted`. Throws where none does for certain, and one cannot be told. */
+function hasBranch(branches: readonly Check[], wanted: boolean, subject: Subject, effect: Effect): boolean {
+  let fault: { readonly error: unknown } | undefined;
+  for (const branch of branches) {
+    try {
+      if (branch.holds(subject, effect) === wanted) return true;
+    } catch (error) {
+      fault ??= { error };
+    }
+  }
+  if (fault !== undefined) throw fault.error;
+  return false;
+}
+
+function compilePredicate(predicate: Predicate, decoderOf: DecoderOf): Check {
+  switch (predicate.kind) {
+    case 'number':
+      return compileNumber(predicate.field, predicate.test);
+    case 'to':
+      return compileTo(predicate);
+    case 'accessList':
+    case 'blobs':
+      return compileCount(predicate.kind, predicate.max);
+    case 'create':
+      return compileCreate(predicate.initcodeHash);
+    case 'authorizations':
+      return compileAuthorizations(predicate);
+    case 'call':
+      return compileCall(predicate, decoderOf);
+    case 'token':
+      return compileToken(predicate);
+    case 'typed':
+      return compileTyped(predicate);
+    case 'message':
+      return compileMessage(predicate);
+    case 'digest':
+    default:
+      return compileDigest(predicate.purpose);
+  }
 }
 
 function compileCount(field: 'accessList' | 'blobs', max: number): Check {
@@ -73,115 +96,78 @@ function compileCount(field: 'accessList' | 'blobs', max: number): Check {
 }
 
 function compileNumber(field: NumberField, test: NumberTest): Check {
-  const passes = compileNumberTest(test);
-  return {
-    holds(subject) {
-      const value = subject[field];
-      return value !== undefined && passes(value);
-    },
-    explain: (subject) => `${field}: ${explainNumber(subject[field], test)}`,
-  };
-}
-
-function compileNumberTest(test: NumberTest): Test<bigint> {
-  const { eq, lt, lte, gt, gte, in: included, notIn: excluded } = test;
-  const tests: Test<bigint>[] = [];
-  if (eq !== undefined) tests.push((value) => value === eq);
-  if (lt !== undefined) tests.push((value) => value < lt);
-  if (lte !== undefined) tests.push((value) => value <= lte);
-  if (gt !== undefined) tests.push((value) => value > gt);
-  if (gte !== undefined) tests.push((value) => value >= gte);
-  if (included !== undefined) tests.push(isIn(included));
-  if (excluded !== undefined) tests.push((value) => !excluded.has(value));
-  const [only] = tests;
-  return only !== undefined && tests.length === 1 ? only : (value) => tests.every((passes) => passes(value));
-}
-
-/** Most rules name one chain, and comparing is much faster than hashing a bigint. */
-function isIn(options: ReadonlySet<bigint>): Test<bigint> {
-  const [only] = options;
-  return options.size === 1 ? (value) => value === only : (value) => options.has(value);
-}
-
-function explainNumber(value: bigint | undefined, test: NumberTest): string {
-  if (value === undefined) return 'this request has none';
-  for (const name of ['eq', 'lt', 'lte', 'gt', 'gte'] as const) {
-    const bound = test[name];
-    if (bound !== undefined && !compileNumberTest({ [name]: bound })(value))
-      return `${value} is not ${name} ${bound}`;
+  const compiled = compileOptional(compileNumberTest(test));
+  if (field === 'value') {
+    return {
+      holds: (subject, effect) => compiled.passes(valueOf(effect), subject),
+      explain: (subject, effect) => compiled.explain(field, valueOf(effect), subject),
+    };
   }
-  if (test.in?.has(value) === false) return `${value} is not in ${list(test.in)}`;
-  return `${value} is in ${list(test.notIn ?? [])}`;
+  return {
+    holds: (subject) => compiled.passes(subject[field], subject),
+    explain: (subject) => compiled.explain(field, subject[field], subject),
+  };
 }
 
-function compileTo(test: AddressTest, create: boolean | undefined): Check {
-  const needsAddress = test.in !== undefined || test.notIn !== undefined;
-  const failure = (subject: Subject): string | undefined => {
-    const { to } = subject;
-    if (to === undefined) return 'this request has none';
-    if (create !== undefined && create !== (to === null)) {
-      return create ? 'the transaction creates no contract' : 'the transaction creates a contract';
-    }
-    if (!needsAddress) return undefined;
-    return to === null ? 'the transaction creates a contract' : explainAddress(to, test);
-  };
+function compileTo({ test, create }: Extract<Predicate, { kind: 'to' }>): Check {
+  const address = Object.keys(test).length === 0 ? undefined : compileAddressTest(test);
   return {
-    holds: (subject) => {
-      const { to } = subject;
+    holds(subject, effect) {
+      const to = recipientOf(effect);
       if (to === undefined || (create !== undefined && create !== (to === null))) return false;
-      return !needsAddress || (to !== null && passesAddress(to, test));
+      return address === undefined || (to !== null && address.passes(to, subject));
     },
-    explain: (subject) => `to: ${failure(subject) ?? 'holds'}`,
+    explain(subject, effect) {
+      const to = recipientOf(effect);
+      if (to === undefined) return 'to: this request has none';
+      if (to === null) return 'to: the transaction creates a contract';
+      return create === true || address === undefined
+        ? 'to: the transaction creates no contract'
+        : address.explain('to', to, subject);
+    },
   };
 }
 
-function passesAddress(address: `0x${string}`, test: AddressTest): boolean {
-  return (
-    (test.in === undefined || test.in.has(address)) && !(test.notIn !== undefined && test.notIn.has(address))
-  );
-}
-
-function explainAddress(address: `0x${string}`, test: AddressTest): string | undefined {
-  if (test.in?.has(address) === false) return `${address} is not in ${list(test.in)}`;
-  return test.notIn?.has(address) === true ? `${address} is in ${list(test.notIn)}` : undefined;
-}
-
-function compileAuthorizations(predicate: Extract<Predicate, { kind: 'authorizations' }>): Check {
-  const { max, address, chainId } = predicate;
-  const passesChain = chainId === undefined ? undefined : compileNumberTest(chainId);
-  const isRefused = (item: Subject['authorizations'][number]): boolean =>
-    (address !== undefined && !passesAddress(item.address, address)) ||
-    (passesChain !== undefined && !passesChain(item.chainId));
+function compileCreate(test: TextTest): Check {
+  const hash = compileTextTest(test);
   return {
-    holds: ({ authorizations }) =>
-      (max === undefined || authorizations.length <= max) && !authorizations.some(isRefused),
-    explain({ authorizations }) {
-      if (max !== undefined && authorizations.length > max) {
+    holds: (subject, effect) => effect.kind === 'create' && hash.passes(effect.initcodeHash, subject),
+    explain: (subject, effect) =>
+      effect.kind === 'create'
+        ? hash.explain('create.initcodeHash', effect.initcodeHash, subject)
+        : 'create: creates no contract',
+  };
+}
+
+function compileAuthorizations({ max, address, chainId }: Extract<Predicate, { kind: 'authorizations' }>): Check {
+  const delegate = address === undefined ? undefined : compileAddressTest(address);
+  const chain = chainId === undefined ? undefined : compileNumberTest(chainId);
+  const isRefused = (item: Subject['authorizations'][number], subject: Subject): boolean =>
+    delegate?.passes(item.address, subject) === false || chain?.passes(item.chainId, subject) === false;
+  return {
+    holds: (subject) =>
+      (max === undefined || subject.authorizations.length <= max) &&
+      !subject.authorizations.some((item) => isRefused(item, subject)),
+    explain(subject) {
+      const { authorizations } = subject;
+      if (max !== undefined && authorizations.length > max)
         return `authorizations: ${authorizations.length} is more than max ${max}`;
-      }
-      const index = authorizations.findIndex(isRefused);
+      const index = authorizations.findIndex((item) => isRefused(item, subject));
       const refused = authorizations[index];
       if (refused === undefined) return 'authorizations';
-      const reason = address === undefined ? undefined : explainAddress(refused.address, address);
-      const field = reason === undefined ? 'chainId' : 'address';
-      return `authorizations[${index}].${field}: ${reason ?? explainNumber(refused.chainId, chainId ?? {})}`;
+      const where = `authorizations[${index}]`;
+      if (delegate?.passes(refused.address, subject) === false)
+        return delegate.explain(`${where}.address`, refused.address, subject);
+      return chain?.explain(`${where}.chainId`, refused.chainId, subject) ?? where;
     },
   };
 }
 
 function compileDigest(test: PurposeTest): Check {
-  const { in: options, prefix } = test;
+  const purpose = compileOptional(compileTextTest(test));
   return {
-    holds: ({ purpose }) =>
-      purpose !== undefined &&
-      (options === undefined || options.has(purpose)) &&
-      (prefix === undefined || purpose.startsWith(prefix)),
-    explain({ purpose }) {
-      if (purpose === undefined) return 'digest.purpose: this request has none';
-      const shown = shorten(JSON.stringify(purpose));
-      if (options?.has(purpose) === false) return `digest.purpose: ${shown} is not in ${list(options)}`;
-      return `digest.purpose: ${shown} does not start with ${JSON.stringify(prefix ?? '')}`;
-    },
+    holds: (subject) => purpose.passes(subject.purpose, subject),
+    explain: (subject) => purpose.explain('digest.purpose', subject.purpose, subject),
   };
 }
 
@@ -192,18 +178,8 @@ function describe(condition: Condition): string {
   if (condition.kind === 'not') return shorten(`not ${describe(condition.of)}`);
   if (condition.kind !== 'number') return condition.kind;
   const tests = Object.entries(condition.test).map(
-    ([name, bound]: [string, bigint | ReadonlySet<bigint>]) =>
-      `${name} ${typeof bound === 'bigint' ? bound : list(bound)}`,
+    ([name, bound]: [string, bigint | number | ReadonlySet<bigint>]) =>
+      `${name} ${typeof bound === 'object' ? list(bound) : bound}`,
   );
   return `${condition.field} ${tests.join(' and ')}`;
-}
-
-function list(values: Iterable<unknown>): string {
-  const all = [...values];
-  const shown = all.slice(0, MAX_LISTED).map(String).join(', ');
-  return all.length > MAX_LISTED ? `[${shown}, … ${all.length - MAX_LISTED} more]` : `[${shown}]`;
-}
-
-function shorten(text: string): string {
-  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }

@@ -1,42 +1,30 @@
 import type { JsonValue } from '../jcs.ts';
 import { parseAmount, parseInteger, type Parsed } from './amount.ts';
+import { readCall, readCreate, readTokenPredicate } from './call-predicates.ts';
 import {
   readAddresses,
   readAddressTest,
   readCount,
   readNumberTest,
   readPurposeTest,
-  type Lists,
 } from './comparison.ts';
+import type { Context } from './context.ts';
+import { readMessage, readTyped } from './message-predicates.ts';
 import { AMOUNT_FIELDS, INTEGER_FIELDS, type Condition, type NumberField } from './model.ts';
-import { isList, readMapping, type Path, type Problems } from './read.ts';
+import { isList, readBoolean, readMapping, type Path, type Problems } from './read.ts';
 
-const CONDITIONS = {
-  known: [
-    'all',
-    'any',
-    'not',
-    ...INTEGER_FIELDS,
-    ...AMOUNT_FIELDS,
-    'to',
-    'accessList',
-    'blobs',
-    'authorizations',
-    'digest',
-  ],
-  later: ['create', 'call', 'token', 'typed', 'message'],
-};
+const CONDITIONS = [
+  ...['all', 'any', 'not'],
+  ...INTEGER_FIELDS,
+  ...AMOUNT_FIELDS,
+  ...['to', 'accessList', 'blobs', 'authorizations', 'create', 'call', 'token', 'typed', 'message', 'digest'],
+];
 
 /** Deeper than a person can follow; bounds the recursion of everything that walks a condition. */
 const MAX_DEPTH = 16;
 
 /** EIP-2718 types that are signed: legacy, 2930, 1559, 4844, 7702. */
 const MAX_TX_TYPE = 4n;
-
-interface Context {
-  readonly problems: Problems;
-  readonly lists: Lists;
-}
 
 /** Reads `when`. Where something is wrong it is reported, and what remains is for the checks of other parts. */
 export function readCondition(
@@ -45,7 +33,8 @@ export function readCondition(
   context: Context,
   depth = 1,
 ): Condition | undefined {
-  const { problems } = context;
+  const { problems, quota } = context;
+  quota.spend('conditions', path);
   if (depth > MAX_DEPTH) {
     problems.add(path, `conditions are nested more than ${MAX_DEPTH} levels deep; split the rule`);
     return undefined;
@@ -93,15 +82,15 @@ function readNamedCondition(
       return readTo(value, path, context);
     case 'accessList':
     case 'blobs': {
-      const members = readMapping(value, path, problems, { known: ['max'] });
+      const members = readMapping(value, path, problems, ['max']);
       if (members === undefined) return undefined;
-      const max = readCount(members.get('max'), [...path, 'max'], problems, parseInteger);
+      const max = readCount(members.get('max'), [...path, 'max'], problems);
       return max === undefined ? undefined : { kind: name, path, max };
     }
     case 'authorizations':
       return readAuthorizations(value, path, context);
     case 'digest': {
-      const members = readMapping(value, path, problems, { known: ['purpose'] });
+      const members = readMapping(value, path, problems, ['purpose']);
       if (members === undefined) return undefined;
       return {
         kind: 'digest',
@@ -109,6 +98,16 @@ function readNamedCondition(
         purpose: readPurposeTest(members.get('purpose'), [...path, 'purpose'], problems),
       };
     }
+    case 'create':
+      return readCreate(value, path, context);
+    case 'call':
+      return readCall(value, path, context);
+    case 'token':
+      return readTokenPredicate(value, path, context);
+    case 'typed':
+      return readTyped(value, path, context);
+    case 'message':
+      return readMessage(value, path, context);
     default: {
       const field = name as NumberField;
       const test = readNumberTest(value, path, problems, parserOf(field));
@@ -117,26 +116,24 @@ function readNamedCondition(
   }
 }
 
-function readTo(value: JsonValue, path: Path, { problems, lists }: Context): Condition | undefined {
-  const members = readMapping(value, path, problems, { known: ['in', 'notIn', 'create'] });
+function readTo(value: JsonValue, path: Path, context: Context): Condition | undefined {
+  const { problems } = context;
+  const members = readMapping(value, path, problems, ['in', 'notIn', 'create']);
   if (members === undefined) return undefined;
   if (members.size === 0) problems.add(path, 'compares with nothing; write { in: ["0x…"] }');
   const included = members.get('in');
   const excluded = members.get('notIn');
-  const create = members.get('create');
-  if (create !== undefined && typeof create !== 'boolean') {
-    problems.add([...path, 'create'], 'must be true or false');
-  }
+  const create = members.has('create')
+    ? readBoolean(members.get('create'), [...path, 'create'], problems)
+    : undefined;
   return {
     kind: 'to',
     path,
     test: {
-      ...(included === undefined ? {} : { in: readAddresses(included, [...path, 'in'], problems, lists) }),
-      ...(excluded === undefined
-        ? {}
-        : { notIn: readAddresses(excluded, [...path, 'notIn'], problems, lists) }),
+      ...(included === undefined ? {} : { in: readAddresses(included, [...path, 'in'], context) }),
+      ...(excluded === undefined ? {} : { notIn: readAddresses(excluded, [...path, 'notIn'], context) }),
     },
-    ...(typeof create === 'boolean' ? { create } : {}),
+    ...(create === undefined ? {} : { create }),
   };
 }
 
@@ -148,15 +145,16 @@ function readBranches(value: JsonValue, path: Path, context: Context, depth: num
   return value.flatMap((item, index) => readCondition(item, [...path, index], context, depth + 1) ?? []);
 }
 
-function readAuthorizations(value: JsonValue, path: Path, { problems, lists }: Context): Condition {
-  const members = readMapping(value, path, problems, { known: ['max', 'every'] });
+function readAuthorizations(value: JsonValue, path: Path, context: Context): Condition {
+  const { problems } = context;
+  const members = readMapping(value, path, problems, ['max', 'every']);
   if (members?.size === 0) problems.add(path, 'restricts nothing; write { max: 1, every: { … } }');
   const max = members?.has('max')
-    ? readCount(members.get('max'), [...path, 'max'], problems, parseInteger)
+    ? readCount(members.get('max'), [...path, 'max'], problems)
     : undefined;
   const everyPath = [...path, 'every'];
   const every = members?.has('every')
-    ? readMapping(members.get('every'), everyPath, problems, { known: ['address', 'chainId'] })
+    ? readMapping(members.get('every'), everyPath, problems, ['address', 'chainId'])
     : undefined;
   if (every?.size === 0) problems.add(everyPath, 'restricts nothing; write { address: { in: ["0x…"] } }');
   const address = every?.get('address');
@@ -167,7 +165,7 @@ function readAuthorizations(value: JsonValue, path: Path, { problems, lists }: C
     ...(max === undefined ? {} : { max }),
     ...(address === undefined
       ? {}
-      : { address: readAddressTest(address, [...everyPath, 'address'], problems, lists) }),
+      : { address: readAddressTest(address, [...everyPath, 'address'], context) }),
     ...(chainId === undefined
       ? {}
       : { chainId: readNumberTest(chainId, [...everyPath, 'chainId'], problems, parseInteger) }),

@@ -1,279 +1,270 @@
-import type { Hex } from '../bytes.ts';
-import { OPERATIONS, type Operation } from '../intent/intent.ts';
+import type { Effect } from '../effects/effect.ts';
+import { createCharges } from './charge.ts';
 import {
-  boundsOf,
-  CALLDATA_UNCOVERED,
-  chainsOf,
-  findUncovered,
-  hasUndecodedCall,
-  recipientsOf,
-  type Bound,
-} from './bounds.ts';
-import { compileCondition, type Check } from './compile.ts';
-import type { Decision, PolicyRequest } from './decision.ts';
-import { subjectOf, type KeySelector, type PrincipalSelector, type Rule, type Subject } from './model.ts';
+  applies,
+  explainFailure,
+  failsToEvaluate,
+  placeOf,
+  selectsKey,
+  selectsPrincipal,
+  type CompiledRule,
+  type Question as RuleQuestion,
+} from './compiled-rule.ts';
+import type { Decision, PolicyRequest, Verdict } from './decision.ts';
+import { POLICY_OPERATIONS, type BreakGlass, type PolicyModel, type PolicyOperation } from './model.ts';
+import { createRuleIndex, type Candidates, type RuleIndex } from './rule-index.ts';
+import { subjectOf } from './subject.ts';
 
 interface PolicyIdentity {
   readonly revision: number;
   readonly hash: string;
 }
 
-interface CompiledRule {
-  /** Place in the document: of several rules that match, the first one is named. */
-  readonly order: number;
-  readonly rule: Rule;
-  readonly check: Check | undefined;
-  readonly bounds: ReadonlySet<Bound>;
-}
-
-interface RuleIndex {
-  readonly all: readonly CompiledRule[];
-  /**
-   * Lists, each in document order, that together hold every rule that can match. The others cannot: they
-   * select other keys, or their condition holds only on other chains or for other recipients.
-   */
-  candidates(key: PolicyRequest['key'], subject: Subject): (readonly CompiledRule[])[];
-}
-
 /** How many rules a default deny lists as having come close. */
 const MAX_LISTED = 5;
 
-type Match = (rule: CompiledRule, request: PolicyRequest, subject: Subject) => boolean;
+type Found = { readonly compiled: CompiledRule; readonly effect: Effect };
+
+/** What was decided, before the policy is named. */
+type Outcome = Omit<Verdict, 'decision'> & { readonly decision: Ruling };
+type Ruling = Omit<Decision, 'policyRevision' | 'policyHash'>;
+type Denial = Pick<Decision, 'rule' | 'reason' | 'failed'>;
+
+/** The rules of one operation. */
+interface RuleSet {
+  readonly deny: RuleIndex;
+  readonly allow: RuleIndex;
+  readonly require: RuleIndex;
+  readonly shadow: RuleIndex;
+}
+
+interface Question extends RuleQuestion {
+  readonly effects: readonly Effect[];
+  readonly rules: RuleSet;
+  /** As it stands in a sentence. */
+  readonly noun: string;
+}
 
 /**
- * The decision function of a policy: pure, total, and the same answer for the same request. Deny beats allow
- * beats default deny, whatever the order of the rules.
+ * The decision function of a policy: pure, total, and the same answer for the same request. Deny beats require and
+ * allow, which beat default deny, whatever the order of the rules.
  */
-export function createEvaluator(
-  rules: readonly Rule[],
+export function createJudge(
+  model: PolicyModel,
+  rules: readonly CompiledRule[],
   policy: PolicyIdentity,
-): (request: PolicyRequest) => Decision {
-  const compiled = rules.map((rule, order) => ({
-    order,
-    rule,
-    check: rule.when === undefined ? undefined : compileCondition(rule.when),
-    bounds: boundsOf(rule.when),
-  }));
-  const denyRules = indexByOperation(compiled.filter(({ rule }) => rule.effect === 'deny'));
-  const allowRules = indexByOperation(compiled.filter(({ rule }) => rule.effect === 'allow'));
+): (request: PolicyRequest) => Verdict {
+  const byOperation = new Map(POLICY_OPERATIONS.map((operation) => [operation, ruleSetOf(rules, operation)]));
+  const chargesOf = createCharges(model);
   const identity = { policyRevision: policy.revision, policyHash: policy.hash };
 
-  function decide(request: PolicyRequest): Omit<Decision, 'policyRevision' | 'policyHash'> {
-    const subject = subjectOf(request.intent);
-    const { operation } = subject;
+  function decide(request: PolicyRequest): Outcome {
+    const { operation } = request.intent;
+    const { effects, problem } = request.effects;
+    const rules = byOperation.get(operation);
     const noun = NOUNS[operation];
-    const denied = findFirst(denyRules[operation], request, subject, denies);
-    if (denied !== undefined) {
-      const { id } = denied.rule;
-      const reason = failsToEvaluate(denied, request, subject)
-        ? `deny rule "${id}" could not be evaluated, so it denies ${noun}`
-        : `rule "${id}" denies ${noun}`;
-      return { effect: 'deny', rule: id, reason };
+    if (rules === undefined) return deny({ reason: 'the operation is not known' });
+    if (problem !== undefined || effects.length === 0) {
+      return deny({ reason: `${noun} cannot be read to its end: ${problem ?? 'it has no effects'}` });
     }
-    const allowed = findFirst(allowRules[operation], request, subject, allows);
-    if (allowed !== undefined) {
-      const { id } = allowed.rule;
-      return { effect: 'allow', rule: id, reason: `rule "${id}" allows ${noun}` };
-    }
-    return denyByDefault(allowRules[operation], request, subject);
+    const question = { request, subject: subjectOf(request), effects, rules, noun };
+    const { decision, ...more } = judgeByRules(question);
+    const shadow = findAll(question, rules.shadow).map(({ rule: { id, effect } }) => ({ rule: id, effect }));
+    return shadow.length === 0 ? { decision, ...more } : { decision: { ...decision, shadow }, ...more };
   }
 
-  return function evaluate(request) {
+  function judgeByRules(question: Question): Outcome {
+    const { request, rules, noun } = question;
+    const denied = findFirst(question, rules.deny);
+    if (denied !== undefined) return refuse(question, denialBy(denied, question));
+    const cover = findCover(question);
+    if (cover.uncovered !== undefined) return refuse(question, denyByDefault(question, cover.uncovered));
+    const demands = findAll(question, rules.require);
+    if (request.intent.operation === 'key.export' && demands.length === 0) {
+      return deny({ reason: `${noun} needs an approval, and no rule requires one` });
+    }
+    const ids = [...new Set(cover.by.map(({ rule }) => rule.id))];
+    const [first = ''] = ids;
+    const allowing = { rule: first, ...(ids.length > 1 && { rules: ids }) };
+    const breakGlass = breakGlassFor(question);
+    const granted = breakGlass === undefined ? {} : { breakGlass };
+    const charges = chargesFor(question);
+    if (demands.length === 0) {
+      const names = ids.map((id) => `"${id}"`).join(', ');
+      const reason = ids.length > 1 ? `rules ${names} allow ${noun}` : `rule ${names} allows ${noun}`;
+      return { decision: { effect: 'allow', ...allowing, reason }, charges, ...granted };
+    }
+    const approvals = approvalsOf(demands);
+    return { decision: { effect: 'require', ...allowing, approvals, reason: reasonOf(demands, noun) }, charges, ...granted };
+  }
+
+  /** A denial, or what is required to override it. */
+  function refuse(question: Question, denial: Denial): Outcome {
+    const breakGlass = breakGlassFor(question);
+    if (breakGlass === undefined) return deny(denial);
+    const { rule, reason } = denial;
+    const approvals = [breakGlass.approval, ...approvalsOf(findAll(question, question.rules.require))];
+    return {
+      decision: {
+        effect: 'require',
+        approvals: [...new Set(approvals)],
+        overrides: rule === undefined ? { reason } : { rule, reason },
+        reason: `break-glass overrides a denial: ${reason}`,
+      },
+      charges: chargesFor(question),
+      breakGlass,
+    };
+  }
+
+  function breakGlassFor(question: Question): Pick<BreakGlass, 'approval'> | undefined {
+    const { breakGlass } = model;
+    if (breakGlass === undefined || question.request.breakGlass === undefined) return undefined;
+    if (!selectsBreakGlass(breakGlass, question.request)) return undefined;
+    const isHard = findAll(question, question.rules.deny).some(({ rule }) => rule.hard);
+    return isHard ? undefined : { approval: breakGlass.approval };
+  }
+
+  function chargesFor({ request, subject }: Question): Outcome['charges'] {
+    return subject.operation === 'key.export' ? [] : chargesOf(request, subject);
+  }
+
+  return function judge(request) {
     try {
-      return { ...decide(request), ...identity };
+      const { decision, ...more } = decide(request);
+      return { decision: { ...decision, ...identity }, ...more };
     } catch {
-      return { effect: 'deny', reason: 'the request could not be evaluated', ...identity };
+      const reason = 'the request could not be evaluated';
+      return { decision: { effect: 'deny', reason, ...identity }, charges: [] };
     }
   };
 }
 
-const NOUNS: { readonly [operation in Operation]: string } = {
+const NOUNS: { readonly [operation in PolicyOperation]: string } = {
   transaction: 'this transaction',
   message: 'this message',
   'typed-data': 'this typed data',
   authorization: 'this authorization',
   digest: 'this digest',
+  'key.export': 'this export',
 };
 
-function indexByOperation(rules: readonly CompiledRule[]): { readonly [operation in Operation]: RuleIndex } {
-  const indexes = OPERATIONS.map((operation) => [
-    operation,
-    createRuleIndex(rules.filter(({ rule }) => rule.operations.has(operation))),
-  ]);
-  return Object.fromEntries(indexes) as { [operation in Operation]: RuleIndex };
+function ruleSetOf(rules: readonly CompiledRule[], operation: PolicyOperation): RuleSet {
+  const fitting = rules.filter(({ rule }) => rule.operations.has(operation));
+  const enforced = (effect: 'deny' | 'allow' | 'require'): RuleIndex =>
+    createRuleIndex(fitting.filter(({ rule }) => rule.effect === effect && !rule.shadow));
+  return {
+    deny: enforced('deny'),
+    allow: enforced('allow'),
+    require: enforced('require'),
+    shadow: createRuleIndex(fitting.filter(({ rule }) => rule.shadow)),
+  };
 }
 
-/** The first rule in document order that matches. */
-function findFirst(
-  index: RuleIndex,
-  request: PolicyRequest,
-  subject: Subject,
-  matches: Match,
+function deny(denial: Denial): Outcome {
+  return { decision: { effect: 'deny', ...denial }, charges: [] };
+}
+
+function select({ request, subject }: Question, index: RuleIndex): Candidates {
+  return index.select(request.key, subject.chainId);
+}
+
+/** The first rule in document order that applies to any effect. */
+function findFirst(question: Question, index: RuleIndex): Found | undefined {
+  const candidates = select(question, index);
+  let found: Found | undefined;
+  for (const effect of question.effects) {
+    const compiled = findFor(question, candidates, effect, found?.compiled.order);
+    if (compiled !== undefined) found = { compiled, effect };
+  }
+  return found;
+}
+
+/** The first rule in document order, but before `limit`, that applies to one effect. */
+function findFor(
+  question: Question,
+  candidates: Candidates,
+  effect: Effect,
+  limit = Infinity,
 ): CompiledRule | undefined {
   let found: CompiledRule | undefined;
-  for (const rules of index.candidates(request.key, subject)) {
+  let before = limit;
+  for (const rules of candidates.of(effect)) {
     for (const rule of rules) {
-      if (found !== undefined && rule.order >= found.order) break;
-      if (matches(rule, request, subject)) found = rule;
+      if (rule.order >= before) break;
+      if (applies(rule, question, effect)) {
+        found = rule;
+        before = rule.order;
+      }
     }
   }
   return found;
 }
 
-/** An error inside a deny rule denies. */
-function denies(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
-  try {
-    return holds(compiled, request, subject);
-  } catch {
-    return true;
+/** All rules that apply to any effect, in document order. */
+function findAll(question: Question, index: RuleIndex): readonly CompiledRule[] {
+  const candidates = select(question, index);
+  const found = new Set<CompiledRule>();
+  for (const effect of question.effects) {
+    for (const rules of candidates.of(effect)) {
+      for (const rule of rules) if (!found.has(rule) && applies(rule, question, effect)) found.add(rule);
+    }
   }
+  return [...found].toSorted((one, other) => one.order - other.order);
 }
 
-function failsToEvaluate(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
-  try {
-    holds(compiled, request, subject);
-    return false;
-  } catch {
-    return true;
+/** For each effect the first rule that allows it, up to the first effect without one. */
+function findCover(question: Question): { readonly by: readonly CompiledRule[]; readonly uncovered?: Effect } {
+  const candidates = select(question, question.rules.allow);
+  const by: CompiledRule[] = [];
+  for (const effect of question.effects) {
+    const rule = findFor(question, candidates, effect);
+    if (rule === undefined) return { by, uncovered: effect };
+    by.push(rule);
   }
+  return { by };
 }
 
-/** An error inside an allow rule does not match. */
-function allows(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
-  try {
-    return holds(compiled, request, subject) && findUncovered(subject, compiled.bounds) === undefined;
-  } catch {
-    return false;
-  }
+function approvalsOf(demands: readonly CompiledRule[]): readonly string[] {
+  return [...new Set(demands.flatMap(({ rule }) => rule.approval ?? []))];
 }
 
-function holds(compiled: CompiledRule, request: PolicyRequest, subject: Subject): boolean {
-  return selects(compiled.rule, request) && (compiled.check === undefined || compiled.check.holds(subject));
+function reasonOf(demands: readonly CompiledRule[], noun: string): string {
+  const each = demands.map(({ rule }) => `rule "${rule.id}" requires approval "${rule.approval ?? ''}"`);
+  return `${each.join(' and ')} for ${noun}`;
 }
 
-function selects(rule: Rule, request: PolicyRequest): boolean {
-  return (
-    (rule.principals === undefined || selectsPrincipal(rule.principals, request.principal)) &&
-    (rule.keys === undefined || selectsKey(rule.keys, request.key))
-  );
+function denialBy({ compiled, effect }: Found, question: Question): Denial {
+  const { id } = compiled.rule;
+  const place = placeOf(effect);
+  const target = place === undefined ? question.noun : `${question.noun}, at ${place}`;
+  const reason = failsToEvaluate(compiled, question, effect)
+    ? `deny rule "${id}" could not be evaluated, so it denies ${target}`
+    : `rule "${id}" denies ${target}`;
+  return { rule: id, reason };
 }
 
-function selectsPrincipal(selector: PrincipalSelector, principal: PolicyRequest['principal']): boolean {
-  if (selector.ids.has(principal.id)) return true;
-  for (const role of principal.roles) if (selector.roles.has(role)) return true;
-  return false;
-}
-
-function selectsKey(selector: KeySelector, key: PolicyRequest['key']): boolean {
-  if (selector.every || selector.names.has(key.name)) return true;
-  for (const tag of key.tags) if (selector.tags.has(tag)) return true;
-  return false;
-}
-
-function denyByDefault(
-  index: RuleIndex,
-  request: PolicyRequest,
-  subject: Subject,
-): Omit<Decision, 'policyRevision' | 'policyHash'> {
+/** Lists rules of the request's principal and key that do not allow the effect. */
+function denyByDefault(question: Question, uncovered: Effect): Denial {
+  const { request, rules, noun } = question;
   const failed: { rule: string; predicate: string }[] = [];
-  for (const compiled of index.all) {
+  for (const compiled of rules.allow.all) {
     if (failed.length === MAX_LISTED) break;
-    const predicate = whyNot(compiled, request, subject);
-    if (predicate !== undefined) failed.push({ rule: compiled.rule.id, predicate });
+    const { part, text } = explainFailure(compiled, question, uncovered);
+    if (part !== 'principal' && part !== 'key') failed.push({ rule: compiled.rule.id, predicate: text });
   }
-  const noun = NOUNS[subject.operation];
   const [closest] = failed;
-  if (closest === undefined) {
-    const reason = hasUndecodedCall(subject)
-      ? CALLDATA_UNCOVERED
-      : `no rule allows this principal to sign ${noun} with key "${request.key.name}"`;
-    return { effect: 'deny', reason };
+  if (closest !== undefined) {
+    const reason = `no rule allows ${noun}; the closest, "${closest.rule}", fails at ${closest.predicate}`;
+    return { reason, failed };
   }
-  const reason = hasUndecodedCall(subject)
-    ? CALLDATA_UNCOVERED
-    : `no rule allows ${noun}; the closest, "${closest.rule}", fails at ${closest.predicate}`;
-  return { effect: 'deny', reason, failed };
+  const act = request.intent.operation === 'key.export' ? 'export' : `sign ${noun} with`;
+  return { reason: `no rule allows this principal to ${act} key "${request.key.name}"` };
 }
 
-/** What kept an allow rule from matching a request of its principals and keys; undefined for other requests. */
-function whyNot(compiled: CompiledRule, request: PolicyRequest, subject: Subject): string | undefined {
-  try {
-    if (!selects(compiled.rule, request)) return undefined;
-    const { check } = compiled;
-    return check?.holds(subject) === false ? check.explain(subject) : findUncovered(subject, compiled.bounds);
-  } catch {
-    return 'the rule could not be evaluated';
-  }
-}
-
-/** The rules of one chain, or of any chain, each filed under its recipients, else its keys, else `rest`. */
-interface Shelf {
-  readonly byRecipient: Map<Hex, CompiledRule[]>;
-  readonly byKeyName: Map<string, CompiledRule[]>;
-  readonly byKeyTag: Map<string, CompiledRule[]>;
-  readonly rest: CompiledRule[];
-}
-
-/** A rule is not filed under more chains, or more recipients, than this: the index stays linear in the document. */
-const MAX_FILED = 64;
-
-function createRuleIndex(rules: readonly CompiledRule[]): RuleIndex {
-  const byChain = new Map<bigint, Shelf>();
-  const onAnyChain = createShelf();
-  for (const compiled of rules) {
-    const chains = chainsOf(compiled.rule.when);
-    if (chains === undefined || chains.size > MAX_FILED) file(compiled, onAnyChain);
-    else for (const chain of chains) file(compiled, getOrCreate(byChain, chain, createShelf));
-  }
-  return {
-    all: rules,
-    candidates(key, subject) {
-      const found: CompiledRule[][] = [];
-      collect(onAnyChain, key, subject, found);
-      const shelf = subject.chainId === undefined ? undefined : byChain.get(subject.chainId);
-      if (shelf !== undefined) collect(shelf, key, subject, found);
-      return found;
-    },
-  };
-}
-
-function createShelf(): Shelf {
-  return { byRecipient: new Map(), byKeyName: new Map(), byKeyTag: new Map(), rest: [] };
-}
-
-function file(compiled: CompiledRule, shelf: Shelf): void {
-  const { keys, when } = compiled.rule;
-  const recipients = recipientsOf(when);
-  if (recipients !== undefined && recipients.size <= MAX_FILED) {
-    for (const recipient of recipients) getOrCreate(shelf.byRecipient, recipient, newList).push(compiled);
-  } else if (keys !== undefined && !keys.every && keys.names.size + keys.tags.size <= MAX_FILED) {
-    for (const name of keys.names) getOrCreate(shelf.byKeyName, name, newList).push(compiled);
-    for (const tag of keys.tags) getOrCreate(shelf.byKeyTag, tag, newList).push(compiled);
-  } else {
-    shelf.rest.push(compiled);
-  }
-}
-
-function collect(shelf: Shelf, key: PolicyRequest['key'], subject: Subject, found: CompiledRule[][]): void {
-  const forRecipient = typeof subject.to === 'string' ? shelf.byRecipient.get(subject.to) : undefined;
-  if (forRecipient !== undefined) found.push(forRecipient);
-  const forName = shelf.byKeyName.get(key.name);
-  if (forName !== undefined) found.push(forName);
-  for (const tag of key.tags) {
-    const forTag = shelf.byKeyTag.get(tag);
-    if (forTag !== undefined) found.push(forTag);
-  }
-  if (shelf.rest.length > 0) found.push(shelf.rest);
-}
-
-function newList(): CompiledRule[] {
-  return [];
-}
-
-function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const created = create();
-  map.set(key, created);
-  return created;
+function selectsBreakGlass(
+  { principals, keys, operations }: BreakGlass,
+  { principal, key, intent: { operation } }: PolicyRequest,
+): boolean {
+  if (operation === 'digest' || operation === 'key.export') return false;
+  return operations.has(operation) && selectsPrincipal(principals, principal) && selectsKey(keys, key);
 }

@@ -12,15 +12,23 @@ type Locate = (path: Path, spot: Spot) => string | undefined;
 
 /** What is wrong with a document, gathered so that its author can repair it in one go. */
 export interface Problems {
-  /** `known` is a `file:line:column` that is known better than by the path. One problem a path: the first. */
+  /**
+   * `known` is a `file:line:column` that is known better than by the path. One problem a path: the first. Throws
+   * as `throwIfAny` does when there are so many that more would help nobody.
+   */
   add(path: Path, message: string, spot?: Spot, known?: string): void;
   readonly count: number;
   /** Throws one `invalid_request` with all of them, if there are any. */
   throwIfAny(): void;
 }
 
-/** More than this helps nobody, and bounds the answer to a hostile document. */
+/** Bounds the work on a hostile document, and the answer to it. */
 const MAX_PROBLEMS = 100;
+
+/** Of what an author wrote, in a message or a path. */
+const MAX_QUOTED = 80;
+
+const MAX_NAMES = 12;
 
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 
@@ -30,7 +38,7 @@ function formatPath(path: Path): string {
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;
     else if (PLAIN_NAME.test(step)) text += text === '' ? step : `.${step}`;
-    else text += `[${JSON.stringify(step)}]`;
+    else text += `[${quote(step)}]`;
   }
   return text;
 }
@@ -39,54 +47,65 @@ export function createProblems(subject: string, locate: Locate): Problems {
   const errors: FieldError[] = [];
   let summary = '';
   const seen = new Set<string>();
+  const throwIfAny = (): void => {
+    if (errors.length === 0) return;
+    const more = errors.length === 1 ? '' : ` (and ${errors.length - 1} more)`;
+    throw new CountersignError('invalid_request', `${subject} is not valid: ${summary}${more}`, errors);
+  };
   return {
     add(path, message, spot = 'value', known) {
       const text = formatPath(path);
-      if (seen.has(text) || errors.length >= MAX_PROBLEMS) return;
+      if (seen.has(text)) return;
       const where = known ?? locate(path, spot);
       if (text !== '') seen.add(text);
       if (errors.length === 0) summary = [where, text, message].filter((part) => part).join(': ');
       errors.push({ path: text, message: where === undefined ? message : `${where}: ${message}` });
+      if (errors.length >= MAX_PROBLEMS) throwIfAny();
     },
     get count() {
       return errors.length;
     },
-    throwIfAny() {
-      if (errors.length === 0) return;
-      const more = errors.length === 1 ? '' : ` (and ${errors.length - 1} more)`;
-      throw new CountersignError('invalid_request', `${subject} is not valid: ${summary}${more}`, errors);
-    },
+    throwIfAny,
   };
+}
+
+/** What the author wrote, for a message: as JSON, and cut where it is long. */
+export function quote(value: JsonValue | undefined): string {
+  if (typeof value === 'object' && value !== null) return describe(value);
+  const text = typeof value === 'string' ? value : String(value);
+  const shown = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
+  return typeof value === 'string' ? JSON.stringify(shown) : shown;
+}
+
+/** The names that something could have been called by; `prefix` stands before each. */
+export function listNames(names: Iterable<string>, prefix = ''): string {
+  const all = [...names].map((name) => prefix + name);
+  if (all.length === 0) return 'there are none';
+  const shown = all.slice(0, MAX_NAMES).join(', ');
+  return all.length > MAX_NAMES ? `${shown}, and ${all.length - MAX_NAMES} more` : shown;
 }
 
 /** Names of rules, lists, groups, keys, tags and roles: no case, no Unicode, so that a name has one spelling. */
 export const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export const NAME_HINT = 'use 1 to 63 of a-z, 0-9, ".", "_", "-", starting with a letter or digit';
 
-type Mapping = ReadonlyMap<string, JsonValue>;
+export type Mapping = ReadonlyMap<string, JsonValue>;
 
-/** What a mapping may hold: `known` members, and `later` ones that the grammar has and this version refuses. */
-interface Members {
-  readonly known: readonly string[];
-  readonly later?: readonly string[];
-}
-
-/** The members of a mapping; unknown ones are reported and left out. */
+/** The members of a mapping, which are of those in `known`; others are reported and left out. */
 export function readMapping(
   value: JsonValue | undefined,
   path: Path,
   problems: Problems,
-  { known, later = [] }: Members,
+  known: readonly string[],
 ): Mapping | undefined {
   const entries = readEntries(value, path, problems);
   if (entries === undefined) return undefined;
   const members = new Map<string, JsonValue>();
   for (const [name, member] of entries) {
     if (known.includes(name)) members.set(name, member);
-    else if (later.includes(name)) {
-      problems.add([...path, name], `\`${name}\` is not supported by this version; remove it`, 'key');
-    } else {
-      problems.add([...path, name], `\`${name}\` is not known here; use one of: ${known.join(', ')}`, 'key');
+    else {
+      const shown = quote(name).slice(1, -1);
+      problems.add([...path, name], `\`${shown}\` is not known here; use one of: ${known.join(', ')}`, 'key');
     }
   }
   return members;
@@ -105,7 +124,8 @@ export function readNamed(
   });
 }
 
-function readEntries(
+/** The members of a mapping, whatever their names. */
+export function readEntries(
   value: JsonValue | undefined,
   path: Path,
   problems: Problems,
@@ -154,6 +174,28 @@ export function readText(
   }
   if (pattern.test(value)) return value;
   problems.add(path, `is not valid; ${hint}`);
+  return undefined;
+}
+
+/** One of a few words. */
+export function readChoice<T extends string>(
+  value: JsonValue | undefined,
+  path: Path,
+  problems: Problems,
+  options: readonly T[],
+): T | undefined {
+  const option = options.find((name) => name === value);
+  if (option === undefined) problems.add(path, `must be ${options.length === 1 ? '' : 'one of '}${options.join(', ')}`);
+  return option;
+}
+
+export function readBoolean(
+  value: JsonValue | undefined,
+  path: Path,
+  problems: Problems,
+): boolean | undefined {
+  if (typeof value === 'boolean') return value;
+  problems.add(path, 'must be true or false');
   return undefined;
 }
 

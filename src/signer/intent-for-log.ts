@@ -8,7 +8,7 @@ import { canonicalize, type JsonValue } from '../jcs.ts';
 /** Byte strings up to this long are in the entry as they are. */
 const MAX_INLINE_DATA_BYTES = 16_384;
 /** Leaves room in an entry of 65,535 bytes for everything that is not the intent. */
-const MAX_INTENT_BYTES = 56_000;
+const MAX_INTENT_BYTES = 48_000;
 
 /**
  * The intent as an audit entry keeps it: long calldata or message bytes by SHA-256 and length. Throws

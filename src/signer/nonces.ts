@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalize } from '../jcs.ts';
 import { CountersignError } from '../errors.ts';
 import type { Transaction } from '../intent/intent.ts';
+import type { Charged } from '../policy/ledger.ts';
 
 /** One place in an account's history: at most one effect may ever be signed for it. */
 export interface NonceSlot {
@@ -23,13 +24,21 @@ export interface NonceClaim {
   readonly cancel: boolean;
 }
 
+/** A claim that lasts, with what the limits were charged for its slot so far: only one of all that was signed happens. */
+export interface SignedClaim extends NonceClaim {
+  readonly charges: readonly Charged[];
+}
+
 export interface NonceReads {
-  nonceClaim(slot: NonceSlot): NonceClaim | undefined;
+  nonceClaim(slot: NonceSlot): SignedClaim | undefined;
 }
 
 export interface NonceWrites extends NonceReads {
-  saveNonceClaim(slot: NonceSlot, claim: NonceClaim): void;
+  saveNonceClaim(slot: NonceSlot, claim: SignedClaim): void;
 }
+
+/** The oldest of more are forgotten, which charges more and never less. */
+const MAX_CHARGES = 64;
 
 export function claimOf(transaction: Transaction, digest: Buffer, sender: string): NonceClaim {
   const { to, value, data } = transaction;
@@ -63,8 +72,12 @@ export function mayFollow(earlier: NonceClaim, later: NonceClaim): boolean {
 }
 
 export interface Reservation {
-  /** Inside the commit: makes the claim lasting. Throws `nonce_conflict` when another got there first. */
-  commit(tx: NonceWrites): void;
+  /**
+   * Inside the commit: makes the claim lasting. Throws `nonce_conflict` when another got there first.
+   *
+   * @param charged by this signature, after what its predecessors were charged was taken off.
+   */
+  commit(tx: NonceWrites, charged: readonly Charged[]): void;
   /** Always, in the end, committed or not. */
   release(): void;
 }
@@ -81,6 +94,15 @@ export class NonceGuard {
     this.#reads = reads;
   }
 
+  /**
+   * What was charged already for that which the claim would take the place of. What is only being signed is not in it:
+   * it may come to nothing.
+   */
+  charged(slot: NonceSlot, claim: NonceClaim): readonly Charged[] {
+    const signed = this.#reads.nonceClaim(slot);
+    return signed !== undefined && mayFollow(signed, claim) ? signed.charges : [];
+  }
+
   reserve(slot: NonceSlot, claim: NonceClaim): Reservation {
     const name = `${slot.keyId}/${slot.version}/${slot.chainId}/${slot.nonce}`;
     const held = this.#inFlight.get(name) ?? [];
@@ -93,10 +115,11 @@ export class NonceGuard {
     }
     this.#inFlight.set(name, [...held, claim]);
     return {
-      commit: (tx) => {
+      commit: (tx, charged) => {
         const now = tx.nonceClaim(slot);
         if (now !== undefined && !mayFollow(now, claim)) throw conflict(slot);
-        tx.saveNonceClaim(slot, claim);
+        const charges = [...(now?.charges ?? []), ...charged].slice(-MAX_CHARGES);
+        tx.saveNonceClaim(slot, { ...claim, charges });
       },
       release: () => {
         const rest = (this.#inFlight.get(name) ?? []).filter((other) => other !== claim);

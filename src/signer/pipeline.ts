@@ -1,45 +1,50 @@
 import type { Act, ActDraft } from '../audit/act.ts';
-import type { Receipt } from '../audit/log.ts';
 import { toHex, type Hex } from '../bytes.ts';
+import { decodeEffects } from '../effects/decode.ts';
+import type { PolicyIntent } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
 import type { Intent, Operation } from '../intent/intent.ts';
-import { digestOf, preimageOf, serializeSigned, transactionHash } from '../intent/preimage.ts';
-import type { JsonValue } from '../jcs.ts';
+import { digestOf, preimageOf } from '../intent/preimage.ts';
 import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
-import type { Decision, PolicyRequest } from '../policy/decision.ts';
+import type { Charge, Decision, PolicyRequest, UsageOf, Verdict } from '../policy/decision.ts';
+import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledger.ts';
+import { settle } from '../policy/settle.ts';
+import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
 import type { Custody, DigestSignature } from './custody.ts';
-import { intentForLog } from './intent-for-log.ts';
+import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
-import { claimOf, type NonceGuard, type NonceWrites, type Reservation } from './nonces.ts';
+import {
+  claimOf,
+  type NonceClaim,
+  type NonceGuard,
+  type NonceSlot,
+  type NonceWrites,
+  type Reservation,
+} from './nonces.ts';
+import { answerOf, serialize, type SignAnswer } from './sign-answer.ts';
+import { decisionForLog, describe, failureOf, type AskedWith, type Described } from './sign-entry.ts';
 
-/** The policy in force. Throws `unavailable` where there is none. */
+/** The policy in force. Both throw `unavailable` where there is none. */
 export interface PolicyDecider {
-  evaluate(request: PolicyRequest): Decision;
+  /** SHA-256 of its canonical JSON, hex. */
+  readonly hash: string;
+  judge(request: PolicyRequest): Verdict;
 }
 
-export interface SignRequest {
-  readonly requestId: string;
-  readonly requester: PolicyRequest['principal'];
+/** What a policy is asked about. */
+export interface Question extends AskedWith {
   readonly keyName: string;
   /** The primary, when absent. */
   readonly version?: number | undefined;
+  readonly intent: PolicyIntent;
+}
+
+export interface SignRequest extends Question {
+  readonly requestId: string;
   readonly intent: Intent;
 }
 
-export type SignTx = KeyWrites & NonceWrites;
-
-/** What the caller gets; the shapes of docs/api and of the HTTP answer. */
-export interface SignAnswer {
-  readonly [name: string]: JsonValue;
-  readonly requestId: string;
-  readonly operation: Operation;
-  readonly digest: Hex;
-  /** r ‖ s ‖ v, 65 bytes, v = 27 + yParity. */
-  readonly signature: Hex;
-  readonly r: Hex;
-  readonly s: Hex;
-  readonly yParity: number;
-}
+export type SignTx = KeyWrites & NonceWrites & UsageWrites & DeniedWrites;
 
 /** Denied by policy: carries the decision that the caller is shown. */
 export class PolicyDenied extends CountersignError {
@@ -51,156 +56,200 @@ export class PolicyDenied extends CountersignError {
   }
 }
 
-/** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
-export class SigningPipeline {
-  readonly #keys: KeyService;
-  readonly #policy: PolicyDecider;
-  readonly #nonces: NonceGuard;
-  readonly #custody: Custody;
+export interface SigningParts<Tx extends SignTx> {
+  readonly keys: KeyService;
+  readonly policy: PolicyDecider;
+  readonly ledger: LimitLedger;
+  readonly nonces: NonceGuard;
+  readonly denied: DeniedReads;
+  readonly desk: ApprovalDesk<Tx>;
+  readonly custody: Custody;
+}
 
-  constructor(keys: KeyService, policy: PolicyDecider, nonces: NonceGuard, custody: Custody) {
-    this.#keys = keys;
-    this.#policy = policy;
-    this.#nonces = nonces;
-    this.#custody = custody;
+/** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
+export class SigningPipeline<Tx extends SignTx = SignTx> {
+  readonly #parts: SigningParts<Tx>;
+  /** What the limits' windows hold now. */
+  readonly usageOf: UsageOf;
+
+  constructor(parts: SigningParts<Tx>) {
+    this.#parts = parts;
+    this.usageOf = parts.ledger.usageOf;
   }
 
-  async sign(act: Act<SignTx>, request: SignRequest): Promise<SignAnswer> {
-    this.#custody.requireUnsealed();
-    const key = this.#keys.get(request.keyName);
-    const about = describe(key, this.#keys.version(key, request.version ?? key.primary), request.intent);
+  /** What the policy is asked. Throws `not_found`. */
+  ask({ keyName, version, requester, source, breakGlass, intent }: Question): PolicyRequest {
+    const { keys, ledger } = this.#parts;
+    const key = keys.get(keyName);
+    const { version: number, address } = keys.version(key, version ?? key.primary);
+    return {
+      principal: requester,
+      key: { name: key.name, tags: key.tags, address, draining: number !== key.primary },
+      intent,
+      effects: decodeEffects(intent, address),
+      source,
+      now: ledger.time(),
+      breakGlass,
+    };
+  }
 
-    const decision = this.#policy.evaluate({ principal: request.requester, key, intent: request.intent });
-    const decided = { ...about, decision: forLog(decision) };
-    if (decision.effect === 'deny') {
-      await act.record({ ...decided, outcome: 'denied' });
-      throw new PolicyDenied(decision);
-    }
+  /**
+   * Throws `PolicyDenied`, `approval_required` for an approved request that needs more approvals than it has, and what
+   * keeps a signature from being made. Whoever carries out an approved request gives an act whose commit notes that.
+   */
+  async sign(act: Act<Tx>, request: SignRequest): Promise<SignAnswer | PendingAnswer> {
+    const { keys, custody, ledger, nonces } = this.#parts;
+    custody.requireUnsealed();
+    const asked = this.#read(request);
+    // From here to the reservations nothing may be awaited: that is what makes limits exact.
+    const { decision, charges } = this.#decide(asked);
+    const draft = { ...asked.about, decision: decisionForLog(decision, request.approved), digest: asked.digest };
+    if (decision.effect === 'deny') return await this.#deny(act, asked, draft, decision);
 
-    const preimage = preimageOf(request.intent);
-    const digest = digestOf(request.intent.operation, preimage);
-    let reservation: Reservation | undefined;
+    const { key, operation, preimage, digest, claim } = asked;
+    let slot: Reservation | undefined;
+    let charge: ChargeReservation | undefined;
     try {
-      const version = this.#keys.signingVersion(key, request.version);
-      reservation = this.#reserve(key, version, request.intent, digest);
-      const signature = await this.#custody.sign(
-        this.#keys.material(key, version),
-        about.operation,
-        preimage,
-      );
+      const version = keys.signingVersion(key, request.version);
+      if (decision.effect === 'require') {
+        if (request.approved === undefined) return await this.#open(act, asked, draft, decision);
+        requireApprovals(decision, request.approved.approvals);
+      }
+      slot = claim && nonces.reserve(claim.slot, claim.claim);
+      charge = ledger.reserve(charges);
+      const signature = await custody.sign(keys.material(key, version), operation, preimage);
       // Two hashes of the same bytes, made in two processes.
-      if (!signature.digest.equals(digest))
+      if (toHex(signature.digest) !== digest)
         throw new CountersignError('internal', 'the digests of the two processes differ');
-      return await this.#release(act, request, decided, { key, version, decision, signature, reservation });
+      return await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
-      await act.record({ ...decided, digest: toHex(digest), ...failure(error) });
+      await act.record({ ...draft, ...failureOf(error, draft.detail) });
       throw error;
     } finally {
-      reservation?.release();
+      slot?.release();
+      charge?.release();
     }
   }
 
-  #reserve(key: Key, version: KeyVersion, intent: Intent, digest: Buffer): Reservation | undefined {
-    if (intent.operation !== 'transaction') return undefined;
-    const { chainId, nonce } = intent.transaction;
-    const slot = { keyId: key.id, version: version.version, chainId: `${chainId}`, nonce: `${nonce}` };
-    return this.#nonces.reserve(slot, claimOf(intent.transaction, digest, version.address));
+  #read(request: SignRequest): Asked {
+    const { intent } = request;
+    const { keys } = this.#parts;
+    const key = keys.get(request.keyName);
+    const version = keys.version(key, request.version ?? key.primary);
+    const about = describe(key, version, intent, request);
+    const preimage = preimageOf(intent);
+    const digest = digestOf(intent.operation, preimage);
+    const { operation } = intent;
+    const claim = nonceClaim(key, version, intent, digest);
+    return { request, key, version, operation, about, preimage, digest: toHex(digest), claim };
+  }
+
+  #decide({ request, claim }: Asked): { readonly decision: Decision; readonly charges: readonly Charge[] } {
+    const { policy, ledger, nonces, denied } = this.#parts;
+    const verdict = policy.judge(this.ask(request));
+    const hidden = verdict.decision.effect === 'deny' ? undefined : findDenied(denied, request.intent);
+    if (hidden !== undefined) {
+      const { policyRevision, policyHash } = verdict.decision;
+      const reason = `it hashes to ${NOUNS[hidden.operation]} that was denied in entry ${hidden.entry}`;
+      return { decision: { effect: 'deny', policyRevision, policyHash, reason }, charges: [] };
+    }
+    const replaces = claim !== undefined && verdict.charges.length > 0;
+    const already = replaces ? nonces.charged(claim.slot, claim.claim) : [];
+    const charges = ledger.discount(verdict.charges, already);
+    return { decision: settle({ ...verdict, charges }, ledger.usageOf), charges };
+  }
+
+  /** Its digest is remembered: the same thing must not come in through another route. */
+  async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {
+    const { key, operation, digest } = asked;
+    await act.record({ ...draft, outcome: 'denied' }, (tx, { index: entry }) => {
+      if (operation !== 'digest') tx.rememberDenied(key.id, digest, { operation, entry });
+    });
+    throw new PolicyDenied(decision);
+  }
+
+  async #open(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<PendingAnswer> {
+    const { request, key, version, digest } = asked;
+    const { requester, source, intent, breakGlass } = request;
+    await act.record({ ...draft, outcome: 'pending' });
+    return await this.#parts.desk.open(act, {
+      requester: { id: requester.id, name: requester.name },
+      source: { address: source.address, mtls: source.mtls },
+      key: { id: key.id, name: key.name, version: version.version, address: version.address },
+      ...{ intent, digest, decision },
+      ...(breakGlass !== undefined && { breakGlass }),
+    });
   }
 
   /** The one place where a signature leaves: after the entry that says so is on disk. */
-  async #release(act: Act<SignTx>, request: SignRequest, decided: Decided, made: Made): Promise<SignAnswer> {
-    const { key, version, signature, reservation } = made;
+  async #release(act: Act<Tx>, asked: Asked, draft: Draft, made: Made): Promise<SignAnswer> {
+    const { custody, keys, policy } = this.#parts;
+    const { request, key, version, operation, digest } = asked;
+    const { decision, signature, slot, charge } = made;
     const signed = serialize(request.intent, signature);
     const time = new Date().toISOString();
-    const draft: ActDraft = {
-      ...decided,
-      outcome: 'done',
-      digest: toHex(signature.digest),
-      signature: signed.signature,
-      ...(signed.transactionHash !== undefined && { transactionHash: signed.transactionHash }),
-    };
-    const answer = await act.commit(draft, (tx, receipt) => {
+    const answer = await act.commit({ ...draft, outcome: 'done', ...signed.logged }, (tx, receipt) => {
       // A seal closes before its entry is written, so that no signature comes behind that entry.
-      this.#custody.requireUnsealed();
+      custody.requireUnsealed();
+      // Nor is anything signed under a policy behind the entry that replaced it.
+      if (policy.hash !== decision.policyHash)
+        throw new CountersignError('unavailable', 'the policy changed while this was being signed: try again');
       tx.markUsed(key.id, version.version, time);
-      reservation?.commit(tx);
-      return answerOf(request, made, signed, receipt);
+      const charged = charge.commit(tx);
+      slot?.commit(tx, charged);
+      if (operation !== 'digest') tx.forgetDenied(key.id, digest);
+      return answerOf(asked, decision, signed, receipt);
     });
-    this.#keys.noteUse(key.name, version.version, time);
+    charge.done();
+    keys.noteUse(key.name, version.version, time);
     return answer;
   }
 }
 
-type Described = Pick<ActDraft, 'kind' | 'key' | 'intent'> & { readonly operation: Operation };
-type Decided = Described & Pick<ActDraft, 'decision'>;
-
-interface Made {
+/** A request with all that is derived from it, before it is decided. */
+interface Asked {
+  readonly request: SignRequest;
   readonly key: Key;
   readonly version: KeyVersion;
+  readonly operation: Operation;
+  readonly about: Described;
+  readonly preimage: Buffer;
+  readonly digest: Hex;
+  /** Of a transaction. */
+  readonly claim: { readonly slot: NonceSlot; readonly claim: NonceClaim } | undefined;
+}
+
+type Draft = Described & Pick<ActDraft, 'decision' | 'digest'>;
+
+interface Made {
   readonly decision: Decision;
   readonly signature: DigestSignature;
-  readonly reservation: Reservation | undefined;
+  readonly slot: Reservation | undefined;
+  readonly charge: ChargeReservation;
 }
 
-interface Serialized {
-  readonly signature: Hex;
-  readonly rawTransaction?: Hex;
-  readonly transactionHash?: Hex;
-}
+const NOUNS: { readonly [operation in Operation]: string } = {
+  transaction: 'a transaction',
+  message: 'a message',
+  'typed-data': 'typed data',
+  authorization: 'an authorization',
+  digest: 'a digest',
+};
 
-function describe(key: Key, { version, address }: KeyVersion, intent: Intent): Described {
+function nonceClaim(key: Key, version: KeyVersion, intent: Intent, digest: Buffer): Asked['claim'] {
+  if (intent.operation !== 'transaction') return undefined;
+  const { chainId, nonce } = intent.transaction;
   return {
-    kind: 'sign',
-    key: { name: key.name, version, address },
-    operation: intent.operation,
-    intent: intentForLog(intent),
+    slot: { keyId: key.id, version: version.version, chainId: `${chainId}`, nonce: `${nonce}` },
+    claim: claimOf(intent.transaction, digest, version.address),
   };
 }
 
-function forLog({
-  effect,
-  rule,
-  policyRevision,
-  policyHash,
-  reason,
-}: Decision): NonNullable<ActDraft['decision']> {
-  return { effect, ...(rule !== undefined && { rule }), policyRevision, policyHash, reason };
-}
-
-function failure(error: unknown): Pick<ActDraft, 'outcome' | 'detail'> {
-  const known = error instanceof CountersignError;
-  const refused = known && (error.code === 'nonce_conflict' || error.code === 'key_state');
-  return {
-    outcome: refused ? 'refused' : 'failed',
-    detail: { code: known ? error.code : 'internal', reason: known ? error.message : 'an unexpected error' },
-  };
-}
-
-function serialize(intent: Intent, { r, s, yParity }: DigestSignature): Serialized {
-  const signature = toHex(Buffer.concat([r, s, Buffer.from([27 + yParity])]));
-  if (intent.operation !== 'transaction') return { signature };
-  const raw = serializeSigned(intent.transaction, { r, s, yParity });
-  return { signature, rawTransaction: toHex(raw), transactionHash: toHex(transactionHash(raw)) };
-}
-
-function answerOf(request: SignRequest, made: Made, signed: Serialized, receipt: Receipt): SignAnswer {
-  const { key, version, decision, signature } = made;
-  return {
-    requestId: request.requestId,
-    key: { name: key.name, version: version.version, address: version.address },
-    operation: request.intent.operation,
-    digest: toHex(signature.digest),
-    signature: signed.signature,
-    r: toHex(signature.r),
-    s: toHex(signature.s),
-    yParity: signature.yParity,
-    ...(signed.rawTransaction !== undefined && { rawTransaction: signed.rawTransaction }),
-    ...(signed.transactionHash !== undefined && { transactionHash: signed.transactionHash }),
-    decision: {
-      effect: decision.effect,
-      ...(decision.rule !== undefined && { rule: decision.rule }),
-      policyRevision: decision.policyRevision,
-    },
-    receipt: { index: receipt.index, leafHash: receipt.leafHash },
-  };
+function requireApprovals({ approvals }: Decision, given: ReadonlySet<string>): void {
+  const missing = (approvals ?? []).filter((name) => !given.has(name));
+  if (missing.length === 0 && approvals !== undefined) return;
+  throw new CountersignError(
+    'approval_required',
+    `as things stand now this needs approvals that it does not have (${missing.join(', ')}): ask for it again`,
+  );
 }

@@ -191,7 +191,11 @@ describe('bounds of effects', () => {
   it('counts the token effects of a call', () => {
     const batch = (count: number) =>
       calldata('safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)', [
-        ...[TO, TO, times(count, 1), times(count, 1), NOTHING],
+        TO,
+        TO,
+        times(count, 1),
+        times(count, 1),
+        NOTHING,
       ]);
     expect(callsOf(decodeCall(TO, batch(256)))).toHaveLength(256);
     expect(decodeCall(TO, batch(257)).problem).toContain('more than 256');

@@ -7,7 +7,7 @@ import { describeIntent } from '../../src/effects/describe.ts';
 import { UNLIMITED, type PolicyIntent } from '../../src/effects/effect.ts';
 import type { NamedToken } from '../../src/effects/wording.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
-import { arbitraryIntent } from '../intent/arbitrary.ts';
+import { arbitraryIntent, arbitraryTransaction } from '../intent/arbitrary.ts';
 import { account, calldata, members, NOTHING, SAFE, SIGNER, transactionOf, USDC } from './intents.ts';
 
 const TO = account(0x11);
@@ -186,7 +186,11 @@ describe('descriptions of transactions', () => {
 
   it('names the value of a call with several tokens once', () => {
     const data = calldata('safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)', [
-      ...[SIGNER, TO, [1, 2], [3, 4], '0x'],
+      SIGNER,
+      TO,
+      [1, 2],
+      [3, 4],
+      '0x',
     ]);
     const [first, second] = linesOf(transactionOf({ to: NFT, data, value: 10n ** 18n }));
     expect(first).toMatch(/^Transfer 3 of id 1 .*; it sends 1 ether/);
@@ -287,8 +291,16 @@ describe('descriptions of what is signed', () => {
       },
       primaryType: 'SafeTx',
       message: {
-        ...{ to: TO, value: '5', data: NOTHING, operation: 0, safeTxGas: 0, baseGas: 0, gasPrice: 0 },
-        ...{ gasToken: account(0), refundReceiver: account(0), nonce: 0 },
+        to: TO,
+        value: '5',
+        data: NOTHING,
+        operation: 0,
+        safeTxGas: 0,
+        baseGas: 0,
+        gasPrice: 0,
+        gasToken: account(0),
+        refundReceiver: account(0),
+        nonce: 0,
       },
     });
     expect(linesOf(order).slice(0, 2)).toEqual([
@@ -298,10 +310,11 @@ describe('descriptions of what is signed', () => {
   });
 
   it('messages, with a text that cannot be mistaken for ours', () => {
-    const text = 'Hello"\nFees at most 0 ether\u202E\u2066\u200B\u0085\u2028\u00A0\u{E0041}é';
+    const text =
+      'Hello"\nFees at most 0 ether\u202E\u2066\u200B\u0085\u2028\u00A0\u{E0041}\u3164\u034F\uFE0Fé';
     expect(linesOf(parseIntent('message', { message: text }))).toEqual([
       'Sign a message',
-      'Text: "Hello\\"\\nFees at most 0 ether\\u{202e}\\u{2066}\\u{200b}\\u{85}\\u{2028}\\u{a0}\\u{e0041}é"',
+      'Text: "Hello\\"\\nFees at most 0 ether\\u{202e}\\u{2066}\\u{200b}\\u{85}\\u{2028}\\u{a0}\\u{e0041}\\u{3164}\\u{34f}\\u{fe0f}é"',
     ]);
     expect(linesOf({ operation: 'message', data: '0xff00' })).toEqual([
       'Sign a message that is not text',
@@ -386,10 +399,10 @@ describe('every description', () => {
 
   it('has the data of a transaction whole', () => {
     fc.assert(
-      fc.property(arbitraryIntent(), (intent) => {
-        if (intent.operation !== 'transaction') return;
-        const { data } = intent.transaction;
-        if (data !== NOTHING) expect(linesOf(intent).at(-1)).toMatch(new RegExp(`: ${data}$`));
+      fc.property(arbitraryTransaction(), (transaction) => {
+        const data: Hex = `${transaction.data}00`;
+        const lines = linesOf({ operation: 'transaction', transaction: { ...transaction, data } });
+        expect(lines.at(-1)?.split(' ').at(-1)).toBe(data);
       }),
     );
   });

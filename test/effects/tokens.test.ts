@@ -101,13 +101,13 @@ const CASES: readonly Case[] = [
     [{ action: 'permit', contract: DAI, from: OWNER, spender: SPENDER, amount: 0n }],
   ],
   ...[
-    ['uint8,bytes32,bytes32', PARTS],
-    ['bytes', [SIGNATURE]],
-  ].flatMap(([types, signature]): Case[] => [
+    { types: 'uint8,bytes32,bytes32', signature: PARTS },
+    { types: 'bytes', signature: [SIGNATURE] },
+  ].flatMap(({ types, signature }): Case[] => [
     [
-      `transferWithAuthorization(${AUTHORIZATION},${String(types)})`,
+      `transferWithAuthorization(${AUTHORIZATION},${types})`,
       USDC,
-      [OWNER, TO, 5, 1, 88, B32, ...(signature ?? [])],
+      [OWNER, TO, 5, 1, 88, B32, ...signature],
       [
         {
           action: 'transferWithAuthorization',
@@ -120,9 +120,9 @@ const CASES: readonly Case[] = [
       ],
     ],
     [
-      `receiveWithAuthorization(${AUTHORIZATION},${String(types)})`,
+      `receiveWithAuthorization(${AUTHORIZATION},${types})`,
       USDC,
-      [OWNER, TO, 5, 1, 88, B32, ...(signature ?? [])],
+      [OWNER, TO, 5, 1, 88, B32, ...signature],
       [
         {
           action: 'receiveWithAuthorization',
@@ -135,9 +135,9 @@ const CASES: readonly Case[] = [
       ],
     ],
     [
-      `cancelAuthorization(address,bytes32,${String(types)})`,
+      `cancelAuthorization(address,bytes32,${types})`,
       USDC,
-      [OWNER, B32, ...(signature ?? [])],
+      [OWNER, B32, ...signature],
       [{ action: 'cancelAuthorization', contract: USDC, from: OWNER, amount: 0n }],
     ],
   ]),

@@ -1,14 +1,11 @@
 /** Random policy documents and requests, over few values so that rules and requests meet. */
 import * as fc from 'fast-check';
-import type { Hex } from '../../src/bytes.ts';
-import type { Intent, Transaction } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
-import type { PolicyRequest } from '../../src/policy/decision.ts';
-import { ALICE, authorization, BOB, CAROL, documentOf } from './fixtures.ts';
+import { CREATED, MAIL, PUNKS } from './arbitrary-requests.ts';
+import { ALICE, BOB, documentOf } from './fixtures.ts';
 
 type Arbitrary = fc.Arbitrary<JsonValue>;
 
-const ADDRESSES: readonly Hex[] = [ALICE, BOB, CAROL];
 const WRITTEN_ADDRESSES = [ALICE, BOB, '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'];
 const CHAINS = [1, 10, 31337];
 const AMOUNTS = ['0', '1', '1 wei', '21000 gwei', '0.5 ether', '1 ether', '0.000021 ether'];
@@ -41,26 +38,140 @@ const chains = comparison(fc.constantFrom(...CHAINS), CHAINS);
 const amounts = comparison(fc.constantFrom(...AMOUNTS), ['0', '1', '1 ether']);
 const nonces = comparison(fc.constantFrom(0, 1, '2'), [0, 1, 2]);
 
-const predicates: { [operation: string]: Arbitrary } = {
-  transaction: fc.oneof(
-    chains.map((chainId) => ({ chainId })),
-    amounts.map((value) => ({ value })),
-    amounts.map((maxTotalFee) => ({ maxTotalFee })),
-    fc
-      .tuple(fc.constantFrom('gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas', 'maxFeePerBlobGas'), amounts)
-      .map(([name, cmp]) => ({ [name]: cmp })),
-    comparison(fc.integer({ min: 0, max: 4 }), [0, 1, 2, 3, 4]).map((txType) => ({ txType })),
-    nonces.map((nonce) => ({ nonce })),
-    comparison(fc.constantFrom(21000, '30000'), [21000]).map((gasLimit) => ({ gasLimit })),
-    addressTest.map((to) => ({ to })),
-    fc.boolean().map((create) => ({ to: { create } })),
-    fc.nat(2).map((max) => ({ accessList: { max } })),
-    fc.nat(2).map((max) => ({ blobs: { max } })),
-    record({ max: fc.nat(2), every: record({ address: addressTest, chainId: chains }) }).map(
-      (authorizations) => ({
-        authorizations,
+const tokenAmounts = comparison(fc.constantFrom('0', '1', '5 usdc', '1000000', '0.000002 usdc'), [
+  '0',
+  '1',
+  '2',
+]);
+const party: Arbitrary = fc.oneof(
+  { weight: 3, arbitrary: addressTest },
+  { weight: 1, arbitrary: fc.boolean().map((isSigner) => ({ isSigner })) },
+);
+
+const tokenTest: Arbitrary = fc.oneof(
+  fc
+    .record(
+      {
+        token: fc.constant('usdc'),
+        action: fc.oneof(
+          fc.constantFrom('transfer', 'approve', 'permit', 'transferFrom', 'transferWithAuthorization'),
+          someOf(['transfer', 'approve', 'permit']),
+        ),
+        to: party,
+        from: party,
+        spender: party,
+        amount: tokenAmounts,
+      },
+      { requiredKeys: ['token', 'action'] },
+    )
+    .map((token) => ({ token: token as JsonValue })),
+  fc
+    .record(
+      {
+        token: fc.constantFrom('punks', 'things'),
+        action: fc.constantFrom('approve', 'transferFrom', 'setApprovalForAll'),
+        tokenId: comparison(fc.constantFrom(0, 1, '2'), [0, 1, 2]),
+      },
+      { requiredKeys: ['token', 'action'] },
+    )
+    .map((token) => ({ token: token as JsonValue })),
+);
+
+const callTest: Arbitrary = fc
+  .tuple(
+    fc.option(addressTest, { nil: undefined }),
+    fc.oneof(
+      record({ amount: comparison(fc.constantFrom('0', '1', '2'), ['0', '1']), to: party }).map((args) => ({
+        fn: 'swap',
+        args,
+      })),
+      record({
+        recipients: fc.oneof(
+          record({ every: party }),
+          record({ some: party }),
+          comparison(fc.constantFrom(0, 1, 2), [0, 1]).map((len) => ({ len })),
+        ),
+        note: fc.oneof(
+          fc.constantFrom('a', 'ab').map((prefix) => ({ prefix })),
+          fc.constant({ len: { lte: 1 } }),
+        ),
+        flag: fc.boolean().map((eq) => ({ eq })),
+      }).map((args) => ({ fn: 'pay(address[],string,bool)', args })),
+      record({
+        orders: fc.oneof(
+          record({
+            every: record({ amount: comparison(fc.constantFrom('0', '1'), ['0', '1']), '0': party }),
+          }),
+          record({ some: record({ amount: comparison(fc.constantFrom('0', '1'), ['0', '1']) }) }),
+        ),
+      }).map((args) => ({ fn: 'fill', args })),
+      fc.constantFrom('multicall(bytes[])', 'multicall').map((fn) => ({ fn })),
+      fc.constant({ fn: 'execTransaction' }),
+    ),
+  )
+  .map(([to, call]) => ({
+    call: { abi: 'router', ...(to === undefined ? {} : { to }), ...call } as JsonValue,
+  }));
+
+const ABIS = {
+  router: [
+    'swap(uint256 amount, address to)',
+    'pay(address[] recipients, string note, bool flag)',
+    'fill((address to, uint256 amount)[] orders)',
+    'multicall(bytes[] data)',
+    'execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)',
+  ],
+};
+
+const typedTest: Arbitrary = fc
+  .oneof(
+    record({
+      domain: record({
+        name: fc.constantFrom('Mail', { in: ['Mail', 'USD Coin'] } as JsonValue),
+        chainId: fc.oneof(fc.constantFrom(1, 31337), chains),
+        verifyingContract: addressTest,
+      }),
+    }),
+    record({ message: record({ 'from.wallet': party, contents: fc.constant({ len: { lte: 3 } }) }) }).map(
+      (typed) => ({
+        type: MAIL,
+        ...(typed as object),
       }),
     ),
+    fc.constant({
+      type: 'Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)',
+      message: { deadline: { within: '1h' } },
+    }),
+  )
+  .map((typed) => ({ typed: typed as JsonValue }));
+
+const messageTest: Arbitrary = fc.oneof(
+  fc.constantFrom('hello.*', '[a-z]+', 'x').map((re2) => ({ message: { re2 } })),
+  fc
+    .record(
+      {
+        domain: fc.constantFrom({ eq: 'app.example' }, { in: ['app.example', 'b.example'] }),
+        chainId: chains,
+        expiresWithin: fc.constantFrom('5m', '1h'),
+      },
+      { requiredKeys: ['domain'] },
+    )
+    .map((siwe) => ({ message: { siwe: siwe as JsonValue } })),
+);
+
+const predicates: { [operation: string]: Arbitrary } = {
+  message: messageTest,
+  'typed-data': fc.oneof(
+    typedTest,
+    tokenTest,
+    chains.map((chainId) => ({ chainId })),
+    callTest,
+  ),
+  transaction: fc.oneof(
+    { weight: 12, arbitrary: plainTransactionTest() },
+    { weight: 4, arbitrary: tokenTest },
+    { weight: 4, arbitrary: callTest },
+    { weight: 1, arbitrary: fc.constantFrom(CREATED).map((eq) => ({ create: { initcodeHash: { eq } } })) },
   ),
   authorization: fc.oneof(
     chains.map((chainId) => ({ chainId })),
@@ -79,6 +190,29 @@ const predicates: { [operation: string]: Arbitrary } = {
     )
     .map((purpose) => ({ digest: { purpose } })),
 };
+
+function plainTransactionTest(): Arbitrary {
+  return fc.oneof(
+    chains.map((chainId) => ({ chainId })),
+    amounts.map((value) => ({ value })),
+    amounts.map((maxTotalFee) => ({ maxTotalFee })),
+    fc
+      .tuple(fc.constantFrom('gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas', 'maxFeePerBlobGas'), amounts)
+      .map(([name, cmp]) => ({ [name]: cmp })),
+    comparison(fc.integer({ min: 0, max: 4 }), [0, 1, 2, 3, 4]).map((txType) => ({ txType })),
+    nonces.map((nonce) => ({ nonce })),
+    comparison(fc.constantFrom(21000, '30000'), [21000]).map((gasLimit) => ({ gasLimit })),
+    addressTest.map((to) => ({ to })),
+    fc.boolean().map((create) => ({ to: { create } })),
+    fc.nat(2).map((max) => ({ accessList: { max } })),
+    fc.nat(2).map((max) => ({ blobs: { max } })),
+    record({ max: fc.nat(2), every: record({ address: addressTest, chainId: chains }) }).map(
+      (authorizations) => ({
+        authorizations,
+      }),
+    ),
+  );
+}
 
 function condition(predicate: Arbitrary, depth: number): Arbitrary {
   if (depth === 0) return predicate;
@@ -111,151 +245,144 @@ const BOUNDED: { [operation: string]: Arbitrary } = {
 };
 
 const operation = fc.oneof(
-  { weight: 6, arbitrary: fc.constant('transaction') },
-  { weight: 1, arbitrary: fc.constantFrom('message', 'typed-data', 'authorization', 'digest') },
+  { weight: 12, arbitrary: fc.constant('transaction') },
+  { weight: 3, arbitrary: fc.constant('typed-data') },
+  { weight: 3, arbitrary: fc.constantFrom('message', 'authorization', 'digest', 'key.export') },
 );
 
-const rule: Arbitrary = fc
-  .tuple(
-    operation,
-    fc.oneof({ weight: 3, arbitrary: fc.constant('allow') }, { weight: 1, arbitrary: fc.constant('deny') }),
-  )
-  .chain(([name, effect]) => {
-    const free = predicates[name];
-    const bounded = effect === 'allow' ? BOUNDED[name] : undefined;
-    const when =
-      free === undefined
-        ? undefined
-        : fc.oneof(
-            { weight: 1, arbitrary: condition(free, 2) },
-            { weight: 4, arbitrary: bounded ?? condition(free, 2) },
-          );
-    return fc.record(
-      {
-        effect: fc.constant(effect),
-        operations: fc.constant([name]),
-        principals: record({ roles: someOf(ROLES), ids: fc.constant(['p-1']) }),
-        keys: fc.oneof(
-          fc.constant({ names: ['*'] }),
-          record({
-            names: someOf(NAMES),
-            tags: someOf(TAGS),
-            groups: fc.constantFrom(['warm'], ['warm', 'mixed']),
-          }),
-        ),
-        ...(when === undefined ? {} : { when }),
-      },
-      {
-        requiredKeys: [
-          'effect',
-          'operations',
-          ...(effect === 'allow' ? (['principals', 'keys'] as const) : []),
-        ],
-      },
-    );
-  }) as Arbitrary;
+const effect = fc.oneof(
+  { weight: 6, arbitrary: fc.constant('allow') },
+  { weight: 1, arbitrary: fc.constant('deny') },
+  { weight: 1, arbitrary: fc.constant('require') },
+);
+
+const window: Arbitrary = fc.record({
+  tz: fc.constantFrom('Europe/Zurich', 'UTC', 'America/New_York'),
+  days: someOf(['mon', 'fri', 'sat', 'sun']),
+  from: fc.constantFrom('00:00', '08:30', '22:00'),
+  to: fc.constantFrom('06:00', '12:00', '23:30'),
+});
+
+const rule: Arbitrary = fc.tuple(operation, effect).chain(([name, kind]) => {
+  const free = predicates[name];
+  const bounded = kind === 'allow' ? BOUNDED[name] : undefined;
+  const when =
+    free === undefined
+      ? undefined
+      : fc.oneof(
+          { weight: 1, arbitrary: condition(free, 2) },
+          { weight: 4, arbitrary: bounded ?? condition(free, 2) },
+        );
+  const rarely = (value: Arbitrary): Arbitrary => fc.option(value, { nil: undefined as never, freq: 1 });
+  const sometimes = (value: Arbitrary, weight = 6): Arbitrary =>
+    fc.oneof({ weight, arbitrary: fc.constant(undefined as never) }, { weight: 1, arbitrary: value });
+  return fc
+    .record({
+      effect: fc.constant(kind),
+      operations: fc.constant([name]),
+      principals:
+        kind === 'allow'
+          ? record({ roles: someOf(ROLES), ids: fc.constant(['p-1']) })
+          : rarely(record({ roles: someOf(ROLES), ids: fc.constant(['p-1']) })),
+      keys: fc.oneof(
+        fc.constant({ names: ['*'] }),
+        record({
+          names: someOf(NAMES),
+          tags: someOf(TAGS),
+          groups: fc.constantFrom(['warm'], ['warm', 'mixed']),
+        }),
+      ),
+      mode: sometimes(fc.constantFrom('shadow', 'enforce'), 9),
+      hard: kind === 'deny' ? sometimes(fc.boolean(), 1) : fc.constant(undefined as never),
+      draining: kind === 'allow' ? sometimes(fc.boolean(), 2) : fc.constant(undefined as never),
+      approval: kind === 'require' ? fc.constantFrom('big', 'two') : fc.constant(undefined as never),
+      source: sometimes(
+        record({ cidr: someOf(['10.0.0.0/8', '10.20.0.0/16', '192.0.2.1/32']), mtls: fc.boolean() }),
+      ),
+      validity: sometimes(
+        record({
+          from: fc.constant('2026-01-01T00:00:00Z'),
+          until: fc.constantFrom('2026-06-01T00:00:00Z', '2027-01-01T00:00:00+01:00'),
+        }),
+        9,
+      ),
+      windows: sometimes(fc.array(window, { minLength: 1, maxLength: 2 }), 9),
+      ...(when === undefined ? {} : { when }),
+    })
+    .map((made) => Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)));
+}) as Arbitrary;
 
 const DEFINITIONS = {
   lists: { payouts: [BOB, '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'] },
   keyGroups: { warm: { tags: ['cold'] }, mixed: { names: ['payroll'], tags: ['hot'] } },
+  tokens: {
+    usdc: {
+      chain: 31337,
+      address: '0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48',
+      standard: 'erc20',
+      decimals: 6,
+    },
+    punks: { chain: 31337, address: PUNKS, standard: 'erc721' },
+    things: { chain: 1, address: PUNKS, standard: 'erc1155' },
+  },
+  abis: ABIS,
+  approvals: {
+    big: { all: [{ role: 'approver', m: 2 }] },
+    two: { all: [{ role: 'admin', m: 1 }], ttl: '1h' },
+  },
 };
 
-export const document = fc.array(rule, { minLength: 1, maxLength: 6 }).map(toDocument);
+const scopes = fc.subarray(['key', 'keyGroup', 'principal', 'chain']);
+const limit = (meter: JsonValue, max: Arbitrary): Arbitrary =>
+  fc
+    .record({
+      meter: fc.constant(meter),
+      per: fc.option(
+        scopes.filter((all) => all.length > 0),
+        { nil: undefined },
+      ),
+      window: fc.constantFrom({ rolling: '1h', bucket: '5m' }, { rolling: '24h', bucket: '1h' }),
+      max,
+      onExceed: fc.oneof(
+        fc.constant('deny'),
+        fc.constantFrom('big', 'two').map((approval) => ({ approval })),
+      ),
+    })
+    .map(({ per, ...made }) => ({ ...made, ...(per === undefined ? {} : { per }) }) as JsonValue);
 
-function toDocument(bodies: readonly JsonValue[]): { [name: string]: JsonValue } {
-  const rules = bodies.map((body, index) => Object.assign({ id: `r${index}` }, body));
-  return { ...documentOf(...rules), ...DEFINITIONS };
-}
-
-const DIGEST: Hex = `0x${'00'.repeat(32)}`;
-
-const wei = fc.constantFrom(0n, 1n, 10n ** 9n, 5n * 10n ** 17n, 10n ** 18n, 2n ** 256n - 1n);
-const chainId = fc.constantFrom(1n, 10n, 31337n, 31337n, 5n);
-const address = fc.constantFrom(...ADDRESSES);
-
-const parts = fc.record({
-  type: fc.constantFrom(0, 1, 2, 2, 2, 3, 4),
-  base: fc.record({
-    chainId,
-    nonce: fc.constantFrom(0n, 1n, 2n),
-    value: wei,
-    data: fc.constantFrom<Hex>('0x', '0x', '0x', '0x', '0xa9059cbb'),
-    gasLimit: fc.constantFrom(21_000n, 30_000n),
-  }),
-  market: fc.record({
-    maxFeePerGas: fc.constantFrom(1n, 10n ** 9n, 10n ** 14n),
-    maxPriorityFeePerGas: fc.constantFrom(0n, 1n),
-    accessList: fc.array(
-      address.map((one) => ({ address: one, storageKeys: [] })),
-      { maxLength: 3 },
+const limits: Arbitrary = fc.record(
+  {
+    money: limit('value', fc.constantFrom('0', '1 ether', '2 ether')),
+    gas: limit('maxTotalFee', fc.constantFrom('0.5 ether', '1 gwei')),
+    often: limit('count', fc.constantFrom(1, '3')),
+    dollars: limit(
+      { token: 'usdc', include: ['transfer', 'approve', 'permit'] },
+      fc.constantFrom('3 usdc', '1'),
     ),
-  }),
-  to: fc.option(address, { freq: 8 }),
-  gasPrice: fc.constantFrom(1n, 10n ** 9n),
-  maxFeePerBlobGas: fc.constantFrom(1n, 10n ** 9n),
-  blobVersionedHashes: fc.array(fc.constant<Hex>(`0x01${'00'.repeat(31)}`), { minLength: 1, maxLength: 3 }),
-  authorizationList: fc.array(
-    fc
-      .tuple(fc.constantFrom(0n, 1n, 31337n), address)
-      .map(([chain, delegate]) => authorization(chain, delegate)),
-    { minLength: 1, maxLength: 3 },
-  ),
-});
-
-type Parts = typeof parts extends fc.Arbitrary<infer T> ? T : never;
-
-export const transaction = parts.map(toTransaction);
-
-function toTransaction(all: Parts): Transaction {
-  const { type, base, market, to, gasPrice } = all;
-  const recipient = to ?? ALICE;
-  if (type === 0) return { type, ...base, to, gasPrice };
-  if (type === 1) return { type, ...base, to, gasPrice, accessList: market.accessList };
-  if (type === 2) return { type, ...base, ...market, to };
-  if (type === 4)
-    return { type, ...base, ...market, to: recipient, authorizationList: all.authorizationList };
-  const { maxFeePerBlobGas, blobVersionedHashes } = all;
-  return { type: 3, ...base, ...market, to: recipient, maxFeePerBlobGas, blobVersionedHashes };
-}
-
-const intent: fc.Arbitrary<Intent> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: transaction.map((value) => ({ operation: 'transaction' as const, transaction: value })),
+    nfts: limit({ token: 'punks', include: ['transferFrom', 'setApprovalForAll'] }, fc.constantFrom(1, '0')),
   },
-  { weight: 1, arbitrary: fc.constant<Intent>({ operation: 'message', data: '0x61' }) },
-  {
-    weight: 1,
-    arbitrary: fc.constant<Intent>({
-      operation: 'typed-data',
-      typedData: { domain: {}, types: {}, primaryType: 'A', message: {} },
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ chainId: fc.constantFrom(0n, 1n, 31337n), address, nonce: fc.constantFrom(0n, 1n) })
-      .map(({ chainId: chain, address: delegate, nonce }) => ({
-        operation: 'authorization' as const,
-        chainId: chain,
-        address: delegate,
-        nonce,
-      })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .constantFrom(...PURPOSES, 'other')
-      .map((purpose) => ({ operation: 'digest' as const, digest: DIGEST, purpose })),
-  },
+  { requiredKeys: [] },
 );
 
-export const policyRequest: fc.Arbitrary<PolicyRequest> = fc.record({
-  principal: fc.record({
-    id: fc.constantFrom('p-1', 'p-2'),
-    name: fc.constant('service'),
-    roles: fc.subarray([...ROLES, 'auditor']),
-  }),
-  key: fc.record({ name: fc.constantFrom(...NAMES, 'other'), tags: fc.subarray([...TAGS]) }),
-  intent,
-});
+const breakGlass: Arbitrary = fc.record({
+  approval: fc.constantFrom('big', 'two'),
+  principals: fc.constant({ roles: ['signer'] }),
+  keys: fc.constantFrom({ groups: ['mixed'] } as JsonValue, { names: ['*'] }),
+  operations: fc.constantFrom(['transaction'], ['transaction', 'typed-data', 'message']),
+}) as Arbitrary;
+
+export const document = fc
+  .tuple(
+    fc.array(rule, { minLength: 1, maxLength: 8 }),
+    fc.option(limits, { nil: undefined }),
+    fc.option(breakGlass, { nil: undefined }),
+  )
+  .map(([bodies, someLimits, glass]) => {
+    const rules = bodies.map((body, index) => Object.assign({ id: `r${index}` }, body));
+    return {
+      ...documentOf(...rules),
+      ...DEFINITIONS,
+      ...(someLimits === undefined ? {} : { limits: someLimits }),
+      ...(glass === undefined ? {} : { breakGlass: glass }),
+    } as { [name: string]: JsonValue };
+  });

@@ -5,11 +5,16 @@ import { CountersignError } from '../../src/errors.ts';
 import type { Transaction } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
 import { compilePolicy, loadPolicy } from '../../src/policy/policy.ts';
-import { document, policyRequest, ROLES, TAGS, transaction } from './arbitraries.ts';
-import { decideByReference, pathsOf } from './reference.ts';
+import { document, ROLES, TAGS } from './arbitraries.ts';
+import { BOB } from './fixtures.ts';
+import { NOW, policyRequest, transaction } from './arbitrary-requests.ts';
+import { decodeEffects } from '../../src/effects/decode.ts';
+import type { PolicyIntent } from '../../src/effects/effect.ts';
+import { decideByReference, pathsOf, type Verdict } from './reference.ts';
 
-const SEED = 20_260_801;
-const DOCUMENTS = 3000;
+const SEED = 20_261_124;
+/** Each with ten requests; `npm run test:policy` asks for more. */
+const DOCUMENTS = Number(process.env['POLICY_CASES'] ?? 20_000) / 10;
 const REQUESTS_EACH = 10;
 
 /** The document with the rules that compile; the rest are not the evaluator's business. */
@@ -28,27 +33,56 @@ function compilable(whole: { [name: string]: JsonValue }): { [name: string]: Jso
 
 describe('random policies', () => {
   test('are decided as the reference interpreter decides them', () => {
-    const outcomes = { allow: 0, deny: 0, default: 0, close: 0 };
+    const seen = {
+      allow: 0,
+      deny: 0,
+      default: 0,
+      require: 0,
+      charged: 0,
+      shadowed: 0,
+      limited: 0,
+      brokenGlass: 0,
+    };
     let cases = 0;
-    const requests = fc.array(policyRequest, { minLength: REQUESTS_EACH, maxLength: REQUESTS_EACH });
+    const requests = fc.array(fc.tuple(policyRequest, fc.constantFrom(0n, 0n, 1n, 10n ** 18n)), {
+      minLength: REQUESTS_EACH,
+      maxLength: REQUESTS_EACH,
+    });
     fc.assert(
       fc.property(document, requests, (whole, all) => {
         const json = compilable(whole);
         const policy = compilePolicy(json);
-        for (const one of all) {
-          const expected = decideByReference(json, one);
-          const { effect, rule: id, failed = [] } = policy.evaluate(one);
-          expect({ effect, rule: id, failed: failed.map(({ rule }) => rule) }).toEqual(expected);
+        for (const [one, used] of all) {
+          const expected = decideByReference(json, one, () => used);
+          const decision = policy.evaluate(one, () => used);
+          const { charges } = policy.judge(one);
+          const found: Verdict = {
+            effect: decision.effect,
+            rule: decision.limit === undefined || decision.effect !== 'deny' ? decision.rule : undefined,
+            approvals: [...(decision.approvals ?? [])].toSorted(),
+            shadow: (decision.shadow ?? []).map(({ rule }) => rule),
+            charges: Object.fromEntries(
+              charges.map(({ limit, scope, amount }) => [`${limit}/${scope}`, amount]),
+            ),
+          };
+          // Of a denial by a limit, the reference knows the charges up to that limit only.
+          const { charges: expectedCharges, ...rest } = expected;
+          expect({ ...found, charges: undefined }).toEqual({ ...rest, charges: undefined });
+          if (expected.effect === 'deny') expect(found.charges).toMatchObject(expectedCharges);
+          else expect(found.charges).toEqual(expectedCharges);
           cases++;
-          outcomes[id === undefined ? 'default' : effect]++;
-          if (failed.length > 0) outcomes.close++;
+          seen[decision.rule === undefined && decision.effect === 'deny' ? 'default' : decision.effect]++;
+          if (charges.length > 0) seen.charged++;
+          if (found.shadow.length > 0) seen.shadowed++;
+          if (decision.limit !== undefined) seen.limited++;
+          if (decision.overrides !== undefined) seen.brokenGlass++;
         }
       }),
       { numRuns: DOCUMENTS, seed: SEED },
     );
     expect(cases).toBeGreaterThanOrEqual(20_000);
     // Otherwise the comparison would be about requests that nothing decides.
-    expect(Math.min(...Object.values(outcomes))).toBeGreaterThan(cases / 50);
+    expect(Math.min(...Object.values(seen)), JSON.stringify(seen)).toBeGreaterThan(cases / 100);
   });
 
   test('never allow a chain they do not name, nor an unbounded fee', () => {
@@ -56,12 +90,16 @@ describe('random policies', () => {
       fc.property(document, transaction, fc.boolean(), (whole, value, dear) => {
         const policy = compilePolicy(compilable(whole));
         const signer = { id: 'p-1', name: 'service', roles: ROLES };
-        const key = { name: 'payroll', tags: TAGS };
+        const key = { name: 'payroll', tags: TAGS, address: BOB, draining: false };
         const bent: Transaction = dear ? { ...value, gasLimit: 2n ** 200n } : { ...value, chainId: 424_242n };
+        const intent: PolicyIntent = { operation: 'transaction', transaction: bent };
         const decision = policy.evaluate({
           principal: signer,
           key,
-          intent: { operation: 'transaction', transaction: bent },
+          intent,
+          effects: decodeEffects(intent, BOB),
+          source: { address: '10.20.1.1', mtls: true },
+          now: NOW,
         });
         expect(decision.effect).toBe('deny');
       }),

@@ -1,34 +1,114 @@
 /**
  * A second interpreter of the policy grammar, straight on the JSON document and with none of the compiler's code:
- * slow, small, and only for documents that compile. It answers with the effect, the deciding rule, and the
- * allow rules that matched in everything but their condition or cover.
+ * slow, small, and only for documents that compile. Conditions have three values, `true`, `false` and `error`, by
+ * Kleene's rules. Calldata is decoded by ethers.
  */
-import type { Intent, Transaction } from '../../src/intent/intent.ts';
+import { AbiCoder, FunctionFragment, getBytes, hexlify, type ParamType } from 'ethers';
+import type { Effect, TokenEffect } from '../../src/effects/effect.ts';
 import type { PolicyRequest } from '../../src/policy/decision.ts';
 
 // Documents here were compiled before, so their shape is known.
 // oxlint-disable-next-line typescript/no-explicit-any
 type Json = any;
+type Truth = boolean | 'error';
 
 export interface Verdict {
-  readonly effect: 'allow' | 'deny';
+  readonly effect: 'allow' | 'deny' | 'require';
   readonly rule: string | undefined;
-  readonly failed: readonly string[];
+  readonly approvals: readonly string[];
+  readonly shadow: readonly string[];
+  /** `limit/scope` and amount of each charge. */
+  readonly charges: { readonly [name: string]: bigint };
 }
 
-export function decideByReference(document: Json, request: PolicyRequest): Verdict {
-  const applies = (rule: Json): boolean =>
+interface Case {
+  readonly document: Json;
+  readonly request: PolicyRequest;
+  readonly effect: Effect;
+}
+
+const DAY_NAMES = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+
+/** @param used what a window holds, by `limit/scope`. */
+export function decideByReference(
+  document: Json,
+  request: PolicyRequest,
+  used: (name: string) => bigint,
+): Verdict {
+  const { effects, problem } = request.effects;
+  const onEffect = (rule: Json, effect: Effect): Truth =>
+    rule.when === undefined ? true : holds({ document, request, effect }, rule.when);
+  const matchesAny = (rule: Json): boolean => effects.some((effect) => onEffect(rule, effect) !== false);
+  const allowsEffect = (rule: Json, effect: Effect): boolean =>
+    onEffect(rule, effect) === true && covers(rule, effect, request);
+  const live = document.rules.filter((rule: Json) => selects(document, rule, request));
+  const enforced = live.filter((rule: Json) => rule.mode !== 'shadow');
+  const of = (kind: string): Json[] => enforced.filter((rule: Json) => rule.effect === kind);
+
+  const denies = of('deny').filter(matchesAny);
+  const allowing = effects.map((effect) => of('allow').find((rule) => allowsEffect(rule, effect)));
+  const demands = of('require')
+    .filter(matchesAny)
+    .map((rule) => rule.approval as string);
+  const shadow = live
+    .filter((rule: Json) => rule.mode === 'shadow')
+    .filter((rule: Json) =>
+      rule.effect === 'allow' ? effects.some((effect) => allowsEffect(rule, effect)) : matchesAny(rule),
+    )
+    .map((rule: Json) => rule.id);
+  const exporting = request.intent.operation === 'key.export';
+
+  let rule: string | undefined;
+  let isDenied = problem !== undefined || effects.length === 0;
+  if (!isDenied && denies.length > 0) [isDenied, rule] = [true, denies[0].id];
+  else if (!isDenied && allowing.includes(undefined)) isDenied = true;
+  else if (!isDenied && exporting && demands.length === 0) isDenied = true;
+  else if (!isDenied) rule = allowing[0].id;
+
+  const broken =
+    isDenied && problem === undefined && !denies.some((one) => one.hard) && breaksGlass(document, request);
+  if (isDenied && !broken) return { effect: 'deny', rule, approvals: [], shadow, charges: {} };
+
+  const approvals = new Set(broken ? [document.breakGlass.approval, ...demands] : demands);
+  const charges: { [name: string]: bigint } = {};
+  for (const { limit, scope, amount } of chargesOf(document, request)) {
+    const name = `${limit}/${scope}`;
+    charges[name] = amount;
+    const { max, onExceed } = document.limits[limit];
+    const bound = quantity(document, max);
+    if (used(name) + amount <= bound) continue;
+    if (onExceed !== 'deny') approvals.add(onExceed.approval);
+    else if (!broken) return { effect: 'deny', rule: undefined, approvals: [], shadow, charges };
+  }
+  const effect = approvals.size > 0 ? 'require' : 'allow';
+  return { effect, rule: broken ? undefined : rule, approvals: [...approvals].toSorted(), shadow, charges };
+}
+
+function breaksGlass(document: Json, request: PolicyRequest): boolean {
+  const { breakGlass } = document;
+  return (
+    breakGlass !== undefined &&
+    request.breakGlass !== undefined &&
+    breakGlass.operations.includes(request.intent.operation) &&
+    namesPrincipal(breakGlass.principals, request) &&
+    namesKey(document, breakGlass.keys, request)
+  );
+}
+
+function selects(document: Json, rule: Json, request: PolicyRequest): boolean {
+  const { key, source, now } = request;
+  return (
     rule.operations.includes(request.intent.operation) &&
-    (!rule.principals || namesPrincipal(rule.principals, request)) &&
-    (!rule.keys || namesKey(document, rule.keys, request));
-  const holds = (rule: Json): boolean => !rule.when || evaluate(document, rule.when, request.intent);
-  const rules = document.rules.filter(applies);
-  const deny = rules.find((rule: Json) => rule.effect === 'deny' && holds(rule));
-  if (deny) return { effect: 'deny', rule: deny.id, failed: [] };
-  const allows = rules.filter((rule: Json) => rule.effect === 'allow');
-  const allow = allows.find((rule: Json) => holds(rule) && covers(rule, request.intent));
-  if (allow) return { effect: 'allow', rule: allow.id, failed: [] };
-  return { effect: 'deny', rule: undefined, failed: allows.slice(0, 5).map((rule: Json) => rule.id) };
+    (rule.principals === undefined || namesPrincipal(rule.principals, request)) &&
+    (rule.keys === undefined || namesKey(document, rule.keys, request)) &&
+    (rule.effect !== 'allow' || !key.draining || rule.draining === true) &&
+    (rule.source?.cidr === undefined ||
+      rule.source.cidr.some((cidr: string) => inNetwork(source.address, cidr))) &&
+    (rule.source?.mtls === undefined || rule.source.mtls === source.mtls) &&
+    (rule.validity?.from === undefined || now >= Date.parse(rule.validity.from)) &&
+    (rule.validity?.until === undefined || now < Date.parse(rule.validity.until)) &&
+    (rule.windows === undefined || rule.windows.some((window: Json) => isOpen(window, now)))
+  );
 }
 
 function namesPrincipal({ roles = [], ids = [] }: Json, { principal }: PolicyRequest): boolean {
@@ -46,57 +126,298 @@ function namesKey(
   return groups.some((group: string) => namesKey(document, document.keyGroups[group], request));
 }
 
-function evaluate(document: Json, condition: Json, intent: Intent): boolean {
+/** IPv4 only. */
+function inNetwork(address: string | undefined, cidr: string): boolean {
+  if (address === undefined) return false;
+  const bits = (text: string): string =>
+    text
+      .split('.')
+      .map((part) => Number(part).toString(2).padStart(8, '0'))
+      .join('');
+  const [network = '', length = ''] = cidr.split('/');
+  return bits(address).slice(0, Number(length)) === bits(network).slice(0, Number(length));
+}
+
+function isOpen({ tz, days, from, to }: Json, now: number): boolean {
+  const local = new Date(new Date(now).toLocaleString('sv-SE', { timeZone: tz }).replace(' ', 'T') + 'Z');
+  const minute = local.getUTCHours() * 60 + local.getUTCMinutes();
+  const [start, end] = [from, to].map(
+    (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)),
+  );
+  const today = DAY_NAMES[local.getUTCDay()] ?? '';
+  const yesterday = DAY_NAMES[(local.getUTCDay() + 6) % 7] ?? '';
+  if (start! < end!) return days.includes(today) && minute >= start! && minute < end!;
+  return (days.includes(today) && minute >= start!) || (days.includes(yesterday) && minute < end!);
+}
+
+function holds(at: Case, condition: Json): Truth {
   const [[name, body]] = Object.entries<Json>(condition) as [[string, Json]];
-  if (name === 'all') return body.every((branch: Json) => evaluate(document, branch, intent));
-  if (name === 'any') return body.some((branch: Json) => evaluate(document, branch, intent));
-  if (name === 'not') return !evaluate(document, body, intent);
+  if (name === 'all') return both(body.map((branch: Json) => holds(at, branch)));
+  if (name === 'any') return negate(both(body.map((branch: Json) => negate(holds(at, branch)))));
+  if (name === 'not') return negate(holds(at, body));
+  return predicate(at, name, body);
+}
+
+function both(values: readonly Truth[]): Truth {
+  if (values.includes(false)) return false;
+  return values.includes('error') ? 'error' : true;
+}
+
+function negate(value: Truth): Truth {
+  return value === 'error' ? value : !value;
+}
+
+function predicate(at: Case, name: string, body: Json): Truth {
+  const { document, request, effect } = at;
+  const intent: Json = request.intent;
   const transaction = intent.operation === 'transaction' ? intent.transaction : undefined;
-  if (name === 'to') return transaction !== undefined && testsRecipient(document, body, transaction.to);
-  if (name === 'digest')
-    return intent.operation === 'digest' && compare(document, body.purpose, intent.purpose);
-  if (name === 'accessList') return lengthOf(transaction, 'accessList') <= Number(body.max);
-  if (name === 'blobs') return lengthOf(transaction, 'blobVersionedHashes') <= Number(body.max);
+  if (name === 'to') return testsRecipient(at, body);
+  if (name === 'digest') return intent.operation === 'digest' && compare(at, body.purpose, intent.purpose);
+  if (name === 'accessList') return (transaction?.accessList?.length ?? 0) <= Number(body.max);
+  if (name === 'blobs') return (transaction?.blobVersionedHashes?.length ?? 0) <= Number(body.max);
+  if (name === 'create')
+    return effect.kind === 'create' && compare(at, body.initcodeHash, effect.initcodeHash);
+  if (name === 'call') return testsCall(at, body);
+  if (name === 'token') return testsToken(at, body);
+  if (name === 'typed') return testsTyped(at, body);
+  if (name === 'message') return testsMessage(at, body);
   if (name === 'authorizations') {
     const list: Json[] =
-      intent.operation === 'authorization' ? [intent] : ((transaction as Json)?.authorizationList ?? []);
+      intent.operation === 'authorization' ? [intent] : (transaction?.authorizationList ?? []);
     if (body.max !== undefined && list.length > Number(body.max)) return false;
     return list.every((item) =>
-      Object.entries<Json>(body.every ?? {}).every(([field, cmp]) => compare(document, cmp, item[field])),
+      Object.entries<Json>(body.every ?? {}).every(([field, cmp]) => compare(at, cmp, item[field])),
     );
   }
-  const value = numberOf(name, intent);
-  return value !== undefined && compare(document, body, value);
+  const value = numberOf(name, at);
+  return value !== undefined && compare({ ...at, document }, body, value);
 }
 
-function testsRecipient(document: Json, { create, ...cmp }: Json, to: string | null): boolean {
-  if (create !== undefined && create !== (to === null)) return false;
-  return Object.keys(cmp).length === 0 || (to !== null && compare(document, cmp, to));
+function testsRecipient(at: Case, { create, ...cmp }: Json): boolean {
+  const { effect } = at;
+  if (effect.kind !== 'call' && effect.kind !== 'create') return false;
+  if (create !== undefined && create !== (effect.kind === 'create')) return false;
+  return Object.keys(cmp).length === 0 || (effect.kind === 'call' && compare(at, cmp, effect.to));
 }
 
-function lengthOf(transaction: Transaction | undefined, list: string): number {
-  return (transaction as Json)?.[list]?.length ?? 0;
-}
-
-function numberOf(name: string, intent: Intent): bigint | undefined {
-  if (intent.operation === 'authorization')
-    return name === 'chainId' || name === 'nonce' ? intent[name] : undefined;
+function numberOf(name: string, { request, effect }: Case): bigint | undefined {
+  const intent: Json = request.intent;
+  if (name === 'value') return effect.kind === 'call' || effect.kind === 'create' ? effect.value : undefined;
+  if (name === 'chainId') return chainOf(request);
+  if (intent.operation === 'authorization') return name === 'nonce' ? intent.nonce : undefined;
   if (intent.operation !== 'transaction') return undefined;
-  const transaction: Json = intent.transaction;
+  const { transaction } = intent;
   if (name === 'txType') return BigInt(transaction.type);
-  if (name !== 'maxTotalFee') return transaction[name];
+  return name === 'maxTotalFee' ? totalFee(transaction) : transaction[name];
+}
+
+function totalFee(transaction: Json): bigint {
   const blobs = BigInt(transaction.blobVersionedHashes?.length ?? 0);
-  const price: bigint = transaction.gasPrice ?? transaction.maxFeePerGas;
-  const gas = BigInt(transaction.gasLimit) * price;
+  const gas = BigInt(transaction.gasLimit) * (transaction.gasPrice ?? transaction.maxFeePerGas);
   return gas + 131072n * blobs * (transaction.maxFeePerBlobGas ?? 0n);
 }
 
-function compare(document: Json, cmp: Json, value: bigint | string): boolean {
+function chainOf({ intent }: { readonly intent: Json }): bigint | undefined {
+  if (intent.operation === 'transaction') return intent.transaction.chainId;
+  if (intent.operation === 'authorization') return intent.chainId;
+  const chain = intent.operation === 'typed-data' ? intent.typedData.domain.chainId : undefined;
+  return chain === undefined ? undefined : BigInt(chain);
+}
+
+function testsCall(at: Case, { to, abi, fn, args = {} }: Json): Truth {
+  const { document, effect } = at;
+  if (effect.kind !== 'call') return false;
+  const fragments = document.abis[abi].map((item: Json) =>
+    FunctionFragment.from(typeof item === 'string' ? `function ${item}` : item),
+  );
+  const wanted = /\(/.test(fn) ? FunctionFragment.from(`function ${fn}`).format('sighash') : fn;
+  const fragment: FunctionFragment = fragments.find(
+    (one: FunctionFragment) => one.format('sighash') === wanted || one.name === wanted,
+  );
+  if (!effect.data.startsWith(fragment.selector)) return false;
+  if (to !== undefined && !compare(at, to, effect.to)) return false;
+  const inputs = fragment.inputs as ParamType[];
+  let values: Json;
+  try {
+    const coder = AbiCoder.defaultAbiCoder();
+    values = coder.decode(inputs, `0x${effect.data.slice(10)}`);
+    // What does not encode to itself is not canonical.
+    if (coder.encode(inputs, [...values]) !== `0x${effect.data.slice(10)}`) return 'error';
+    for (const [index, input] of inputs.entries()) touch(values[index], input);
+  } catch {
+    return 'error';
+  }
+  return Object.entries<Json>(args).every(([path, cmp]) => {
+    const [value, type] = argument(values, inputs, path.split('.'));
+    return testsValue(at, cmp, value, type);
+  });
+}
+
+/** ethers reports what it cannot decode when it is looked at. */
+function touch(value: Json, type: ParamType): void {
+  if (type.isArray()) for (const item of value) touch(item, type.arrayChildren);
+  if (type.isTuple()) for (const [index, part] of type.components.entries()) touch(value[index], part);
+}
+
+function argument(
+  values: Json,
+  inputs: readonly ParamType[],
+  [step = '', ...rest]: readonly string[],
+): [Json, ParamType] {
+  const index = /^\d+$/.test(step) ? Number(step) : inputs.findIndex(({ name }) => name === step);
+  const type = inputs[index]!;
+  return rest.length === 0 ? [values[index], type] : argument(values[index], type.components ?? [], rest);
+}
+
+function testsValue(at: Case, cmp: Json, value: Json, type: ParamType): boolean {
+  if (type.isArray()) {
+    const { len, every, some } = cmp;
+    const child = type.arrayChildren;
+    const item = (inner: Json) => (one: Json) =>
+      child.isTuple()
+        ? Object.entries<Json>(inner).every(([path, part]) => {
+            const [found, found_] = argument(one, child.components, path.split('.'));
+            return testsValue(at, part, found, found_);
+          })
+        : testsValue(at, inner, one, child);
+    return (
+      (len === undefined || compare(at, len, BigInt(value.length))) &&
+      (every === undefined || [...value].every(item(every))) &&
+      (some === undefined || [...value].some(item(some)))
+    );
+  }
+  if (type.baseType === 'bool') return cmp.eq === value;
+  return compare(at, cmp, type.baseType === 'address' ? value.toLowerCase() : value, type.baseType);
+}
+
+function testsToken(at: Case, body: Json): boolean {
+  const { document, request, effect } = at;
+  const found = 'token' in effect ? effect.token : undefined;
+  const token = document.tokens[body.token];
+  if (found === undefined || !isToken(token, found, request)) return false;
+  if (![body.action].flat().includes(found.action)) return false;
+  const { amount, tokenId } = measures(token, found);
+  const parts: readonly (readonly [Json, string | bigint | undefined])[] = [
+    [body.from, found.from],
+    [body.to, found.to],
+    [body.spender, found.spender],
+    [body.amount, amount],
+    [body.tokenId, tokenId],
+  ];
+  return parts.every(([cmp, value]) => cmp === undefined || (value !== undefined && compare(at, cmp, value)));
+}
+
+function isToken(token: Json, found: TokenEffect, request: PolicyRequest): boolean {
+  return found.contract === token.address.toLowerCase() && chainOf(request) === BigInt(token.chain);
+}
+
+function measures(
+  token: Json,
+  found: TokenEffect,
+): { amount: bigint | undefined; tokenId: bigint | undefined } {
+  if (token.standard === 'erc20') return { amount: found.amount ?? found.amountOrId, tokenId: found.tokenId };
+  const tokenId = found.tokenId ?? found.amountOrId;
+  if (token.standard === 'erc1155') return { amount: found.amount, tokenId };
+  return { amount: found.amount ?? (found.amountOrId === undefined ? undefined : 1n), tokenId };
+}
+
+function testsTyped({ request, ...at }: Case, { domain = {}, type, message = {} }: Json): boolean {
+  const { intent } = request;
+  if (intent.operation !== 'typed-data') return false;
+  const { typedData } = intent;
+  const here = { request, ...at };
+  if (type !== undefined && type !== encodeType(typedData.types, typedData.primaryType)) return false;
+  const inDomain = Object.entries<Json>(domain).every(([name, given]) => {
+    const value: Json = typedData.domain[name];
+    const cmp = typeof given === 'object' ? given : { eq: given };
+    return value !== undefined && compare(here, cmp, name === 'chainId' ? BigInt(value) : value);
+  });
+  return (
+    inDomain &&
+    Object.entries<Json>(message).every(([path, cmp]) => {
+      let value: Json = typedData.message;
+      let name = typedData.primaryType;
+      for (const step of path.split('.')) {
+        name = typedData.types[name]?.find((field) => field.name === step)?.type ?? '';
+        value = value[step];
+      }
+      return testsMember(here, typedData.types, cmp, value, name);
+    })
+  );
+}
+
+function testsMember(at: Case, types: Json, cmp: Json, value: Json, type: string): boolean {
+  const list = /^(.*)\[\d*\]$/.exec(type);
+  if (list !== null) {
+    const child = list[1] ?? '';
+    const item = (inner: Json) => (one: Json) =>
+      types[child] === undefined
+        ? testsMember(at, types, inner, one, child)
+        : Object.entries<Json>(inner).every(([name, part]) => {
+            const field = types[child].find((each: Json) => each.name === name);
+            return testsMember(at, types, part, one[name], field.type);
+          });
+    return (
+      (cmp.len === undefined || compare(at, cmp.len, BigInt(value.length))) &&
+      (cmp.every === undefined || value.every(item(cmp.every))) &&
+      (cmp.some === undefined || value.some(item(cmp.some)))
+    );
+  }
+  if (type === 'bool') return cmp.eq === value;
+  return compare(at, cmp, /^u?int/.test(type) ? BigInt(value) : value, type);
+}
+
+function encodeType(types: Json, name: string): string {
+  const seen = new Set<string>();
+  const visit = (one: string): void => {
+    if (types[one] === undefined || seen.has(one)) return;
+    seen.add(one);
+    for (const { type } of types[one]) visit(type.replace(/\[.*$/, ''));
+  };
+  visit(name);
+  seen.delete(name);
+  return [name, ...[...seen].toSorted()]
+    .map((one) => `${one}(${types[one].map((field: Json) => `${field.type} ${field.name}`).join(',')})`)
+    .join('');
+}
+
+function testsMessage(at: Case, { re2, siwe }: Json): boolean {
+  const { effect, request } = at;
+  if (effect.kind !== 'message') return false;
+  if (re2 !== undefined)
+    return effect.text !== undefined && new RegExp(`^(?:${re2})$`, 'su').test(effect.text);
+  const found = effect.siwe;
+  if (found === undefined || found.address !== request.key.address) return false;
+  const { domain, uri, chainId, expiresWithin } = siwe;
+  const expires = found.expirationTime === undefined ? Number.NaN : Date.parse(found.expirationTime);
+  return (
+    (domain === undefined || compare(at, domain, found.domain, 'string')) &&
+    (uri === undefined || compare(at, uri, found.uri, 'string')) &&
+    (chainId === undefined || compare(at, chainId, found.chainId)) &&
+    (expiresWithin === undefined ||
+      (expires >= request.now && expires <= request.now + milliseconds(expiresWithin)))
+  );
+}
+
+function compare(at: Case, cmp: Json, value: bigint | string, type = ''): boolean {
+  const { document, request } = at;
   return Object.entries<Json>(cmp).every(([operator, operand]) => {
-    const read = (item: Json): bigint | string => (typeof value === 'bigint' ? amount(item) : fold(item));
+    const read = (item: Json): bigint | string =>
+      typeof value === 'bigint' ? quantity(document, item) : type === 'string' ? item : fold(item);
     if (operator === 'in' || operator === 'notIn') {
       const items = typeof operand === 'string' ? document.lists[operand.slice(1)] : operand;
       return items.some((item: Json) => read(item) === value) === (operator === 'in');
+    }
+    if (operator === 'isSigner') return (value === request.key.address) === operand;
+    if (operator === 'within') {
+      const seconds = Number(value) * 1000;
+      return seconds >= request.now && seconds <= request.now + milliseconds(operand);
+    }
+    if (operator === 'len') {
+      const length = type.startsWith('bytes')
+        ? getBytes(hexlify(value as string)).length
+        : (value as string).length;
+      return compare(at, operand, BigInt(length));
     }
     const bound = read(operand);
     if (operator === 'eq') return value === bound;
@@ -112,30 +433,41 @@ function fold(text: string): string {
   return text.startsWith('0x') ? text.toLowerCase() : text;
 }
 
-function amount(item: string | number): bigint {
+function milliseconds(text: string): number {
+  const units: { [unit: string]: number } = { s: 1, m: 60, h: 3600, d: 86_400 };
+  return Number(text.slice(0, -1)) * (units[text.slice(-1)] ?? Number.NaN) * 1000;
+}
+
+function quantity(document: Json, item: string | number): bigint {
   const [digits = '', unit = 'wei'] = String(item).split(' ');
   const [whole = '', fraction = ''] = digits.split('.');
-  const decimals =
-    new Map([
-      ['wei', 0],
-      ['gwei', 9],
-      ['ether', 18],
-    ]).get(unit) ?? Number.NaN;
+  const known: { [unit: string]: number } = { wei: 0, gwei: 9, ether: 18 };
+  const decimals = known[unit] ?? document.tokens?.[unit]?.decimals;
   return BigInt(whole) * 10n ** BigInt(decimals) + BigInt(fraction.padEnd(decimals, '0') || '0');
 }
 
-function covers(rule: Json, intent: Intent): boolean {
-  if (intent.operation !== 'transaction') return true;
-  const { transaction } = intent;
+function covers(rule: Json, effect: Effect, request: PolicyRequest): boolean {
+  const { intent } = request;
   const bound = (test: (name: string, body: Json) => boolean): boolean =>
     pathsOf(rule.when).every((path) =>
-      path.some((predicate) => Object.entries(predicate).some(([n, b]) => test(n, b))),
+      path.some((one) => Object.entries(one).some(([name, body]) => test(name, body))),
     );
-  if (transaction.to === null ? !bound((n, b) => n === 'to' && b.create === true) : transaction.data !== '0x')
-    return false;
-  if (transaction.type === 3) return bound((n) => n === 'blobs');
-  if (transaction.type !== 4) return true;
+  const typed = (name: string, body: Json): boolean => name === 'typed' && body.type !== undefined;
+  const named = (name: string): boolean => name === 'call' || name === 'token';
   const listed = (cmp: Json): boolean => cmp?.eq !== undefined || cmp?.in !== undefined;
+  if (effect.kind === 'typed-data') return !effect.exposure || bound((n, b) => typed(n, b) || n === 'token');
+  if (effect.kind === 'create') return bound((n, b) => n === 'create' || (n === 'to' && b.create === true));
+  if (effect.kind !== 'call') return true;
+  if (intent.operation === 'typed-data') {
+    if (effect.delegate) return bound((n, b) => typed(n, b) || (n === 'call' && listed(b.to)));
+    if (effect.data !== '0x') return bound((n, b) => typed(n, b) || named(n));
+    return bound((n, b) => typed(n, b) || named(n) || (n === 'to' && listed(b)));
+  }
+  if (effect.delegate && !bound((n, b) => n === 'call' && listed(b.to))) return false;
+  if (effect.data !== '0x' && !bound(named)) return false;
+  const transaction = intent.operation === 'transaction' ? intent.transaction : undefined;
+  if (transaction?.type === 3) return bound((n) => n === 'blobs');
+  if (transaction?.type !== 4) return true;
   return (
     bound((n, b) => n === 'authorizations' && b.max !== undefined) &&
     bound((n, b) => n === 'authorizations' && listed(b.every?.chainId))
@@ -144,6 +476,7 @@ function covers(rule: Json, intent: Intent): boolean {
 
 /** Every way to satisfy a condition, each as the predicates that then hold for certain. */
 export function pathsOf(condition: Json): Json[][] {
+  if (condition === undefined) return [[]];
   if (condition.any) return condition.any.flatMap(pathsOf);
   if (condition.not) return [[]];
   if (!condition.all) return [[condition]];
@@ -153,4 +486,62 @@ export function pathsOf(condition: Json): Json[][] {
       (paths: Json[][], next: Json[][]) => paths.flatMap((path) => next.map((more) => path.concat(more))),
       [[]],
     );
+}
+
+interface ReferenceCharge {
+  readonly limit: string;
+  readonly scope: string;
+  readonly amount: bigint;
+}
+
+function chargesOf(document: Json, request: PolicyRequest): ReferenceCharge[] {
+  if (request.intent.operation === 'key.export') return [];
+  return Object.entries<Json>(document.limits ?? {}).flatMap(([limit, { meter, per = [] }]) => {
+    const amount = measure(document, meter, request);
+    if (amount === 0n) return [];
+    const groups = Object.keys(document.keyGroups ?? {}).filter((name) =>
+      namesKey(document, { groups: [name] }, request),
+    );
+    let scopes: string[][] = [[]];
+    for (const part of per) {
+      const values: string[] =
+        part === 'key'
+          ? [request.key.name]
+          : part === 'principal'
+            ? [request.principal.name]
+            : part === 'chain'
+              ? [String(chainOf(request) ?? '-')]
+              : groups.length === 0
+                ? ['-']
+                : groups;
+      scopes = scopes.flatMap((scope) => values.map((value) => [...scope, value]));
+    }
+    return scopes.map((scope) => ({ limit, scope: scope.length === 0 ? 'all' : scope.join('/'), amount }));
+  });
+}
+
+function measure(document: Json, meter: Json, request: PolicyRequest): bigint {
+  const { effects } = request.effects;
+  const { intent } = request;
+  if (meter === 'count') return 1n;
+  if (meter === 'maxTotalFee') return intent.operation === 'transaction' ? totalFee(intent.transaction) : 0n;
+  // A call with several token effects stands in the list once for each; its value counts once.
+  const seen = new Set<string>();
+  let sum = 0n;
+  for (const effect of effects) {
+    if (meter === 'value') {
+      if (effect.kind !== 'call' && effect.kind !== 'create') continue;
+      if (seen.has(effect.path)) continue;
+      seen.add(effect.path);
+      const isOutermost = intent.operation === 'transaction' && effect.path === '';
+      if (isOutermost || (effect.kind === 'call' && effect.ownFunds)) sum += effect.value;
+    } else {
+      const found = 'token' in effect ? effect.token : undefined;
+      const token = document.tokens[meter.token];
+      if (found === undefined || !isToken(token, found, request) || !meter.include.includes(found.action))
+        continue;
+      sum += token.standard === 'erc721' ? 1n : (measures(token, found).amount ?? 0n);
+    }
+  }
+  return sum;
 }

@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { Transaction } from '../../src/intent/intent.ts';
 import { digestOf, preimageOf } from '../../src/intent/preimage.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
-import { claimOf, mayFollow, NonceGuard, type NonceClaim, type NonceSlot } from '../../src/signer/nonces.ts';
+import type { Charged } from '../../src/policy/ledger.ts';
+import {
+  claimOf,
+  mayFollow,
+  NonceGuard,
+  type NonceClaim,
+  type NonceSlot,
+  type SignedClaim,
+} from '../../src/signer/nonces.ts';
 
 const SENDER = `0x${'aa'.repeat(20)}`;
 const SLOT: NonceSlot = { keyId: 'k', version: 1, chainId: '1', nonce: '7' };
@@ -63,14 +71,14 @@ describe('what may follow a signed transaction', () => {
 describe('the nonce guard', () => {
   function guarded(): {
     guard: NonceGuard;
-    stored: Map<string, NonceClaim>;
+    stored: Map<string, SignedClaim>;
     tx: Parameters<ReturnType<NonceGuard['reserve']>['commit']>[0];
   } {
-    const stored = new Map<string, NonceClaim>();
+    const stored = new Map<string, SignedClaim>();
     const name = (slot: NonceSlot): string => JSON.stringify(slot);
     const tx = {
       nonceClaim: (slot: NonceSlot) => stored.get(name(slot)),
-      saveNonceClaim: (slot: NonceSlot, saved: NonceClaim) => void stored.set(name(slot), saved),
+      saveNonceClaim: (slot: NonceSlot, saved: SignedClaim) => void stored.set(name(slot), saved),
     };
     return { guard: new NonceGuard(tx), stored, tx };
   }
@@ -86,7 +94,7 @@ describe('the nonce guard', () => {
   it('keeps a slot for what was signed', () => {
     const { guard, tx } = guarded();
     const first = guard.reserve(SLOT, claim());
-    first.commit(tx);
+    first.commit(tx, []);
     first.release();
     expect(() => guard.reserve(SLOT, claim({ value: '6' }))).toThrow(/nonce 7/);
     guard.reserve({ ...SLOT, nonce: '8' }, claim({ value: '6' })).release();
@@ -98,8 +106,8 @@ describe('the nonce guard', () => {
     const { guard, tx } = guarded();
     const cheap = guard.reserve(SLOT, claim());
     const dear = guard.reserve(SLOT, claim({ maxFeePerGas: '200' }));
-    dear.commit(tx);
-    expect(() => cheap.commit(tx)).toThrow(/nonce 7/);
+    dear.commit(tx, []);
+    expect(() => cheap.commit(tx, [])).toThrow(/nonce 7/);
     cheap.release();
     dear.release();
   });
@@ -111,5 +119,51 @@ describe('the nonce guard', () => {
     a.release();
     expect(() => guard.reserve(SLOT, claim({ value: '6' }))).toThrow(/nonce 7/);
     b.release();
+  });
+
+  const taken = (amount: bigint, start = 0): Charged => ({
+    ...{ limit: 'day', scope: 'all' },
+    ...{ start, end: start + 60_000, amount },
+  });
+
+  it('keeps with a claim all that was charged for its slot', () => {
+    const { guard, tx } = guarded();
+    const dear = claim({ maxFeePerGas: '200' });
+    expect(guard.charged(SLOT, claim())).toEqual([]);
+    const first = guard.reserve(SLOT, claim());
+    // What is only being signed may come to nothing, so that nothing is taken off for it.
+    expect(guard.charged(SLOT, dear)).toEqual([]);
+    first.commit(tx, [taken(60n)]);
+    first.release();
+    expect(guard.charged(SLOT, dear)).toEqual([taken(60n)]);
+    const second = guard.reserve(SLOT, dear);
+    second.commit(tx, [taken(15n, 60_000)]);
+    second.release();
+    expect(guard.charged(SLOT, claim({ maxFeePerGas: '300' }))).toEqual([taken(60n), taken(15n, 60_000)]);
+  });
+
+  it('adds to what is there at the commit, not to what was there when it was reserved', () => {
+    const { guard, tx } = guarded();
+    const first = guard.reserve(SLOT, claim());
+    const second = guard.reserve(SLOT, claim({ maxFeePerGas: '200' }));
+    first.commit(tx, [taken(60n)]);
+    second.commit(tx, [taken(75n)]);
+    expect(guard.charged(SLOT, claim({ maxFeePerGas: '300' }))).toEqual([taken(60n), taken(75n)]);
+  });
+
+  it('says nothing of what was charged to what may not take its place', () => {
+    const { guard, tx } = guarded();
+    guard.reserve(SLOT, claim()).commit(tx, [taken(60n)]);
+    expect(guard.charged(SLOT, claim({ value: '6', maxFeePerGas: '200' }))).toEqual([]);
+    expect(guard.charged({ ...SLOT, nonce: '8' }, claim())).toEqual([]);
+    expect(guard.charged(SLOT, claim())).toEqual([taken(60n)]);
+  });
+
+  it('does not grow without end', () => {
+    const { guard, tx } = guarded();
+    for (let i = 0; i < 100; i++) guard.reserve(SLOT, claim()).commit(tx, [taken(1n, i)]);
+    const kept = guard.charged(SLOT, claim());
+    expect(kept.length).toBeLessThanOrEqual(64);
+    expect(kept.at(-1)).toEqual(taken(1n, 99));
   });
 });

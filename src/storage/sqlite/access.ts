@@ -33,7 +33,10 @@ export function accessTables(db: DatabaseSync): AccessReads & AccessWrites {
   const updatePrincipal = db.prepare(
     'UPDATE principals SET roles = coalesce(?, roles), state = coalesce(?, state) WHERE id = ?',
   );
-  const insertCredential = db.prepare('INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const insertCredential = db.prepare(
+    `INSERT INTO credentials (id, principal_id, secret_hash, created_at, expires_at, cidrs, revoked_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  );
   const revoke = db.prepare('UPDATE credentials SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL');
 
   const principal = (id: string): Principal | undefined => {

@@ -47,8 +47,64 @@ export const MIGRATIONS: readonly string[] = [
     max_fee TEXT NOT NULL,
     max_priority_fee TEXT NOT NULL,
     cancel INTEGER NOT NULL,
+    charges TEXT NOT NULL,
     PRIMARY KEY (key_id, version, chain_id, nonce)
   ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE limit_usage (
+    limit_name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    amount TEXT NOT NULL,
+    PRIMARY KEY (limit_name, scope, ends, starts)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX limit_usage_by_end ON limit_usage (ends);
+
+  CREATE TABLE denied_digests (
+    digest TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    entry INTEGER NOT NULL,
+    PRIMARY KEY (digest, key_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE requests (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    requester_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    result TEXT,
+    note TEXT
+  ) STRICT;
+  CREATE INDEX requests_by_status ON requests (status, seq);
+  CREATE INDEX requests_of_requester ON requests (requester_id, seq);
+  CREATE INDEX requests_open ON requests (requester_id) WHERE status IN ('pending', 'approved');
+
+  CREATE TABLE request_votes (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL REFERENCES requests (id),
+    principal_id TEXT NOT NULL,
+    vote TEXT NOT NULL,
+    UNIQUE (id, principal_id)
+  ) STRICT;
+
+  CREATE TABLE proposals (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX proposals_by_status ON proposals (status, seq);
+
+  CREATE TABLE proposal_votes (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL REFERENCES proposals (id),
+    principal_id TEXT NOT NULL,
+    vote TEXT NOT NULL,
+    UNIQUE (id, principal_id)
+  ) STRICT;
 
   CREATE TABLE idempotency (
     principal_id TEXT NOT NULL,
@@ -72,18 +128,31 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE credentials (
     id TEXT PRIMARY KEY,
     principal_id TEXT NOT NULL REFERENCES principals (id),
-    secret_hash BLOB NOT NULL,
+    secret_hash BLOB,
     created_at TEXT NOT NULL,
     expires_at TEXT,
     cidrs TEXT NOT NULL,
-    revoked_at TEXT
+    revoked_at TEXT,
+    kind TEXT NOT NULL DEFAULT 'token',
+    match TEXT,
+    rotated_from TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX credentials_of_principal ON credentials (principal_id);
+
+  CREATE TABLE totp (
+    principal_id TEXT PRIMARY KEY REFERENCES principals (id),
+    sealed BLOB NOT NULL,
+    confirmed_at TEXT,
+    last_step INTEGER,
+    created_at TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE policies (
     revision INTEGER PRIMARY KEY,
     document TEXT NOT NULL,
     hash TEXT NOT NULL,
+    parent_hash TEXT,
+    suites TEXT NOT NULL,
     loaded_at TEXT NOT NULL
   ) STRICT;
 

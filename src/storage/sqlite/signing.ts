@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { IdempotencyReads, IdempotencyWrites, KeptAnswer } from '../../http/idempotency.ts';
-import type { NonceClaim, NonceReads, NonceSlot, NonceWrites } from '../../signer/nonces.ts';
+import type { Charged } from '../../policy/ledger.ts';
+import type { NonceReads, NonceSlot, NonceWrites, SignedClaim } from '../../signer/nonces.ts';
 
 interface ClaimRow {
   digest: string;
@@ -8,16 +9,17 @@ interface ClaimRow {
   max_fee: string;
   max_priority_fee: string;
   cancel: number;
+  charges: string;
 }
 
 export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites {
   const find = db.prepare(
     'SELECT * FROM nonces WHERE key_id = ? AND version = ? AND chain_id = ? AND nonce = ?',
   );
-  const save = db.prepare('INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const save = db.prepare('INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
 
   return {
-    nonceClaim: ({ keyId, version, chainId, nonce }: NonceSlot): NonceClaim | undefined => {
+    nonceClaim: ({ keyId, version, chainId, nonce }: NonceSlot): SignedClaim | undefined => {
       const row = find.get(keyId, version, chainId, nonce) as ClaimRow | undefined;
       if (row === undefined) return undefined;
       return {
@@ -26,14 +28,27 @@ export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites {
         maxFee: BigInt(row.max_fee),
         maxPriorityFee: BigInt(row.max_priority_fee),
         cancel: row.cancel === 1,
+        charges: chargesOf(row.charges),
       };
     },
     saveNonceClaim: ({ keyId, version, chainId, nonce }, claim) => {
-      const { digest, effects, maxFee, maxPriorityFee, cancel } = claim;
+      const { digest, effects, maxFee, maxPriorityFee, cancel, charges } = claim;
       const fees = [maxFee.toString(), maxPriorityFee.toString()] as const;
-      save.run(keyId, version, chainId, nonce, digest, effects, ...fees, cancel ? 1 : 0);
+      const rest = [cancel ? 1 : 0, chargesToJson(charges)] as const;
+      save.run(keyId, version, chainId, nonce, digest, effects, ...fees, ...rest);
     },
   };
+}
+
+function chargesToJson(charges: readonly Charged[]): string {
+  return JSON.stringify(charges.map((charge) => ({ ...charge, amount: charge.amount.toString() })));
+}
+
+function chargesOf(json: string): readonly Charged[] {
+  // What most transactions have: no limit applies to them.
+  if (json === '[]') return [];
+  const charges = JSON.parse(json) as readonly (Omit<Charged, 'amount'> & { readonly amount: string })[];
+  return charges.map((charge) => ({ ...charge, amount: BigInt(charge.amount) }));
 }
 
 export function idempotencyTable(db: DatabaseSync): IdempotencyReads & IdempotencyWrites {

@@ -1,21 +1,31 @@
 import type { AccessReads, AccessWrites } from '../../access/principals.ts';
+import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts';
+import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { EntryWrites, LogStorage } from '../../audit/log.ts';
 import type { AuditReads, CheckpointWrites } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
+import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
 import type { PolicyReads, PolicyWrites } from '../../policy/policy.ts';
+import type { DeniedReads, DeniedWrites } from '../../signer/denied.ts';
 import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
 import { accessTables } from './access.ts';
+import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
 import { openForWriting } from './database.ts';
 import { keyTables } from './keys.ts';
+import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
 
 export type StorageReads = KeyReads &
   AccessReads &
   NonceReads &
+  UsageReads &
+  DeniedReads &
+  RequestReads &
+  ProposalReads &
   IdempotencyReads &
   SealReads &
   PolicyReads &
@@ -25,11 +35,15 @@ export type StorageReads = KeyReads &
 export type StorageTx = KeyWrites &
   AccessWrites &
   NonceWrites &
+  UsageWrites &
+  DeniedWrites &
+  RequestWrites &
+  ProposalWrites &
   IdempotencyWrites &
   SealWrites &
   PolicyWrites;
 
-export interface Storage extends LogStorage<StorageTx>, CheckpointWrites {
+export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, UsageCleanup {
   readonly reads: StorageReads;
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
@@ -49,11 +63,18 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const keys = keyTables(db);
   const access = accessTables(db);
   const nonces = nonceTable(db);
+  const usage = usageTable(db);
+  const denied = deniedTable(db);
+  const requests = requestTable(db);
+  const proposals = proposalTable(db);
   const idempotency = idempotencyTable(db);
   const seal = sealTables(db);
   const policy = policyTable(db);
   const writes = auditWrites(db);
-  const tables = { ...keys, ...access, ...nonces, ...idempotency, ...seal, ...policy };
+  const tables = {
+    ...{ ...keys, ...access, ...nonces, ...usage, ...denied, ...requests, ...proposals },
+    ...{ ...idempotency, ...seal, ...policy },
+  };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes };
 
   const begin = db.prepare('BEGIN IMMEDIATE');
@@ -95,6 +116,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
 
     saveCheckpoint: (checkpoint) => writes.saveCheckpoint(checkpoint),
     forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
+    forgetUsageBefore: (time) => usage.forgetUsageBefore(time),
     close,
   };
 }

@@ -29,15 +29,46 @@ export function sealTables(db: DatabaseSync): SealReads & SealWrites {
   };
 }
 
+interface PolicyRow {
+  revision: number;
+  document: string;
+  hash: string;
+  parent_hash: string | null;
+  suites: string;
+  loaded_at: string;
+}
+
 export function policyTable(db: DatabaseSync): PolicyReads & PolicyWrites {
-  const newest = db.prepare('SELECT revision, document, hash FROM policies ORDER BY revision DESC LIMIT 1');
-  const insert = db.prepare('INSERT INTO policies VALUES (?, ?, ?, ?)');
+  const newest = db.prepare('SELECT * FROM policies ORDER BY revision DESC LIMIT 1');
+  const byRevision = db.prepare('SELECT * FROM policies WHERE revision = ?');
+  const all = db.prepare('SELECT revision, hash, parent_hash, loaded_at FROM policies ORDER BY revision DESC');
+  const insert = db.prepare('INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)');
 
   return {
-    newestPolicy: () => newest.get() as StoredPolicy | undefined,
-    insertPolicy: ({ revision, document, hash }, time) => {
-      insert.run(revision, document, hash, time);
+    newestPolicy: () => toPolicy(newest.get()),
+    policyByRevision: (revision) => toPolicy(byRevision.get(revision)),
+    policies: () =>
+      (all.all() as unknown as PolicyRow[]).map(({ revision, hash, parent_hash, loaded_at }) => ({
+        revision,
+        hash,
+        parentHash: parent_hash,
+        time: loaded_at,
+      })),
+    insertPolicy: ({ revision, document, hash, parentHash, suites }, time) => {
+      insert.run(revision, document, hash, parentHash, JSON.stringify(suites), time);
     },
+  };
+}
+
+function toPolicy(found: unknown): StoredPolicy | undefined {
+  if (found === undefined) return undefined;
+  const { revision, document, hash, parent_hash, suites } = found as PolicyRow;
+  return {
+    revision,
+    document,
+    hash,
+    parentHash: parent_hash,
+    suites: JSON.parse(suites) as StoredPolicy['suites'],
   };
 }
 

@@ -1,0 +1,95 @@
+import type { Effect } from '../effects/effect.ts';
+import { UNLIMITED } from '../effects/effect.ts';
+import { selectsKey } from './compiled-rule.ts';
+import type { Charge, PolicyRequest } from './decision.ts';
+import type { Limit, LimitScope, Meter, PolicyModel } from './model.ts';
+import { amountOf, tokenOf, valueOf, type Subject } from './subject.ts';
+
+/** What a request that is signed takes from each limit, in the order of the limits. What is 0 is no charge. */
+export type ChargesOf = (request: PolicyRequest, subject: Subject) => readonly Charge[];
+
+export function createCharges({
+  limits,
+  keyGroups,
+}: Pick<PolicyModel, 'limits' | 'keyGroups'>): ChargesOf {
+  return (request, subject) =>
+    limits.flatMap((limit) => {
+      const amount = measure(limit.meter, request, subject);
+      return amount === 0n ? [] : scopesOf(limit, request, subject).map((scope) => chargeOf(limit, scope, amount));
+    });
+
+  /** One scope, or for a key in several groups one for each. */
+  function scopesOf({ per }: Limit, request: PolicyRequest, subject: Subject): readonly string[] {
+    if (per.length === 0) return ['all'];
+    return per
+      .map((scope) => namesOf(scope, request, subject))
+      .reduce((starts, ends) => starts.flatMap((start) => ends.map((end) => `${start}/${end}`)));
+  }
+
+  function namesOf(scope: LimitScope, { key, principal }: PolicyRequest, { chainId }: Subject): readonly string[] {
+    switch (scope) {
+      case 'key':
+        return [key.name];
+      case 'principal':
+        return [principal.name];
+      case 'chain':
+        return [chainId === undefined ? '-' : chainId.toString()];
+      case 'keyGroup':
+      default: {
+        const groups = [...keyGroups].filter(([, selector]) => selectsKey(selector, key)).map(([name]) => name);
+        return groups.length === 0 ? ['-'] : groups;
+      }
+    }
+  }
+}
+
+function chargeOf({ name, max, window, onExceed }: Limit, scope: string, amount: bigint): Charge {
+  return { limit: name, scope, amount, max, window, onExceed };
+}
+
+function measure(meter: Meter, { effects: { effects } }: PolicyRequest, subject: Subject): bigint {
+  switch (meter.kind) {
+    case 'count':
+      return 1n;
+    case 'maxTotalFee':
+      return subject.maxTotalFee ?? 0n;
+    case 'value':
+      return measureValue(effects);
+    case 'token':
+    default:
+      return measureToken(meter, effects, subject);
+  }
+}
+
+/** The value of the outermost call pays for the calls inside it, but for those from an account's own funds. */
+function measureValue(effects: readonly Effect[]): bigint {
+  let sum = 0n;
+  let before: string | undefined;
+  for (const effect of effects) {
+    const value = valueOf(effect);
+    if (value === undefined || (effect.kind !== 'call' && effect.kind !== 'create')) continue;
+    // A call with several token effects stands there once for each, one after the other.
+    const isNew = effect.path !== before;
+    before = effect.path;
+    if (isNew && (effect.path === '' || effect.kind === 'create' || effect.ownFunds)) sum += value;
+  }
+  return sum;
+}
+
+function measureToken(
+  { token, include }: Extract<Meter, { kind: 'token' }>,
+  effects: readonly Effect[],
+  { chainId }: Subject,
+): bigint {
+  // Typed data that names no chain may be good on the token's.
+  if (chainId !== undefined && chainId !== token.chain) return 0n;
+  let sum = 0n;
+  for (const effect of effects) {
+    const of = tokenOf(effect);
+    if (of === undefined || of.contract !== token.address || !include.has(of.action)) continue;
+    // An ERC-721 moves one by one; only an approval for all has an amount.
+    const one = token.standard === 'erc721' ? 1n : UNLIMITED;
+    sum += amountOf(token, of) ?? one;
+  }
+  return sum;
+}

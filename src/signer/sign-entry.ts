@@ -1,0 +1,114 @@
+import type { ActDraft } from '../audit/act.ts';
+import type { EntryDecision } from '../audit/entry.ts';
+import { CountersignError } from '../errors.ts';
+import type { Intent, Operation } from '../intent/intent.ts';
+import type { JsonValue } from '../jcs.ts';
+import type { Key, KeyVersion } from '../keystore/keys.ts';
+import type { Decision, PolicyRequest } from '../policy/decision.ts';
+import { intentForLog } from './intent-for-log.ts';
+
+/** What every audit entry of one request to sign has in common, before it is decided. */
+export type Described = Pick<ActDraft, 'kind' | 'key' | 'intent' | 'detail'> & {
+  readonly operation: Operation;
+};
+
+/** What was asked, beside key and intent, that the policy may read or that whoever audits wants to see. */
+export interface AskedWith {
+  readonly requester: PolicyRequest['principal'];
+  readonly source: PolicyRequest['source'];
+  readonly breakGlass?: string | undefined;
+  readonly approved?: Approved | undefined;
+}
+
+/** The approvals of a request that is carried out now. */
+export interface Approved {
+  readonly requestId: string;
+  /** Names of those that are complete. */
+  readonly approvals: ReadonlySet<string>;
+  /** Names of the principals who gave them. */
+  readonly approvers: readonly string[];
+}
+
+/** Lists in an entry show no more than this; with the longest intent, they have room in it. */
+const MAX_LISTED = 16;
+const MAX_LIMITS = 8;
+const MAX_REASON = 1_000;
+
+/** Throws `payload_too_large` for what an entry can't hold. */
+export function describe(key: Key, version: KeyVersion, intent: Intent, asked: AskedWith): Described {
+  const { tags } = key;
+  return {
+    kind: 'sign',
+    key: {
+      name: key.name,
+      version: version.version,
+      address: version.address,
+      ...(tags.length > 0 && { tags }),
+    },
+    operation: intent.operation,
+    intent: intentForLog(intent),
+    ...detailOf(asked),
+  };
+}
+
+/** Who carries out an approved request is not who asked: the entry's actor is the former, and this the latter. */
+function detailOf({ requester, source, breakGlass, approved }: AskedWith): Pick<ActDraft, 'detail'> {
+  const detail = {
+    ...(source.mtls && { mtls: true }),
+    ...(breakGlass !== undefined && { breakGlass }),
+    ...(approved !== undefined && {
+      request: approved.requestId,
+      requester: requester.name,
+      requesterId: requester.id,
+      requesterRoles: requester.roles,
+      ...(source.address !== undefined && { address: source.address }),
+    }),
+  };
+  return Object.keys(detail).length === 0 ? {} : { detail };
+}
+
+export function decisionForLog(decision: Decision, approved: Approved | undefined): EntryDecision {
+  const { effect, rule, rules, approvals, limit, limits, overrides, shadow } = decision;
+  const { policyRevision, policyHash, reason } = decision;
+  return {
+    effect,
+    ...(rule !== undefined && { rule }),
+    ...(rules !== undefined && { rules: rules.slice(0, MAX_LISTED) }),
+    ...(approvals !== undefined && { approvals: approvals.slice(0, MAX_LISTED) }),
+    ...(approved !== undefined && { approvers: approved.approvers.slice(0, MAX_LISTED) }),
+    ...(limit !== undefined && { limit }),
+    ...(limits !== undefined && {
+      limits: limits.slice(0, MAX_LIMITS).map(({ limit, scope, amount, before, max }) => ({
+        ...{ limit, scope },
+        ...{ amount: `${amount}`, before: `${before}`, max: `${max}` },
+      })),
+    }),
+    ...(overrides !== undefined && { overrides: { ...overrides, reason: cut(overrides.reason) } }),
+    ...(shadow !== undefined && { shadow: shadow.slice(0, MAX_LISTED) }),
+    policyRevision,
+    policyHash,
+    reason: cut(reason),
+  };
+}
+
+function cut(text: string): string {
+  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['nonce_conflict', 'key_state', 'approval_required']);
+
+/** Why a request that was not denied came to nothing. */
+export function failureOf(
+  error: unknown,
+  detail: { readonly [name: string]: JsonValue } = {},
+): Pick<ActDraft, 'outcome' | 'detail'> {
+  const known = error instanceof CountersignError;
+  return {
+    outcome: known && REFUSALS.has(error.code) ? 'refused' : 'failed',
+    detail: {
+      ...detail,
+      code: known ? error.code : 'internal',
+      reason: known ? error.message : 'an unexpected error',
+    },
+  };
+}
