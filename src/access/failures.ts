@@ -59,8 +59,7 @@ export class Refusals {
       },
     };
     const entries = new CountedEntries(this.#recorder, summary, FORBIDDEN, this.#now);
-    // One that is forgotten here still writes its count when its time comes.
-    this.#forbidden.set(name, entries);
+    void this.#forbidden.set(name, entries)?.flush();
     await entries.record(draft);
   }
 

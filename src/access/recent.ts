@@ -19,14 +19,15 @@ export class Recent<T> {
     return value;
   }
 
-  set(name: string, value: T): void {
+  /** @returns what is forgotten for it. */
+  set(name: string, value: T): T | undefined {
     this.#values.delete(name);
     this.#values.set(name, value);
-    if (this.#values.size <= this.#limit) return;
-    for (const oldest of this.#values.keys()) {
-      this.#values.delete(oldest);
-      break;
-    }
+    if (this.#values.size <= this.#limit) return undefined;
+    const [oldest] = this.#values;
+    if (oldest === undefined) return undefined;
+    this.#values.delete(oldest[0]);
+    return oldest[1];
   }
 
   delete(name: string): void {

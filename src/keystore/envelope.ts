@@ -27,6 +27,12 @@ export interface SealedIdentity {
   readonly address: string;
 }
 
+/** What a sealed secret that is not a key is bound to: what it is for, and whose it is. */
+export interface SealedPurpose {
+  readonly purpose: 'totp';
+  readonly owner: string;
+}
+
 /**
  * Seals `secret` under the key-encrypting key of `term`, bound to `identity`.
  * @param kek 32 bytes; good for 2^32 seals with random nonces (NIST SP 800-38D section 8.3)
@@ -34,7 +40,7 @@ export interface SealedIdentity {
 export function sealSecret(
   kek: Uint8Array,
   term: number,
-  identity: SealedIdentity,
+  identity: SealedIdentity | SealedPurpose,
   secret: Uint8Array,
 ): Buffer {
   if (secret.length === 0) throw new CountersignError('unprocessable', 'an empty secret is not sealed');
@@ -51,7 +57,7 @@ export function sealSecret(
  */
 export function openSecret(
   kekOfTerm: (term: number) => Uint8Array,
-  identity: SealedIdentity,
+  identity: SealedIdentity | SealedPurpose,
   blob: Uint8Array,
 ): Buffer {
   const format = blob[0];
@@ -74,11 +80,16 @@ export function openSecret(
 }
 
 /** One field a line; no field can hold a line break, so that two identities never share an encoding. */
-function authenticatedData(term: number, identity: SealedIdentity): Buffer {
+function authenticatedData(term: number, identity: SealedIdentity | SealedPurpose): Buffer {
+  if (!Number.isInteger(term) || term < 1 || term > MAX_TERM) throw invalidIdentity('term');
+  if ('purpose' in identity) {
+    const { purpose, owner } = identity;
+    if (!KEY_ID.test(owner)) throw invalidIdentity('owner');
+    return Buffer.from(['countersign sealed secret', FORMAT, purpose, owner, term].join('\n'));
+  }
   const { keyId, version, curve, address } = identity;
   if (!KEY_ID.test(keyId)) throw invalidIdentity('key id');
   if (!Number.isSafeInteger(version) || version < 1) throw invalidIdentity('version');
-  if (!Number.isInteger(term) || term < 1 || term > MAX_TERM) throw invalidIdentity('term');
   if (!Object.hasOwn(ADDRESS, curve)) throw invalidIdentity('curve');
   if (!ADDRESS[curve].test(address)) throw invalidIdentity('address');
   return Buffer.from(['countersign sealed key', FORMAT, keyId, version, term, curve, address].join('\n'));

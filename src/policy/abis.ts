@@ -47,7 +47,8 @@ function readFunction(item: JsonValue, path: Path, problems: Problems): AbiFunct
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     const inside = error.errors[0]?.path ?? '';
-    const steps = inside === '' ? [] : inside.split('.').map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+    const steps =
+      inside === '' ? [] : inside.split('.').map((step) => (/^\d+$/.test(step) ? Number(step) : step));
     problems.add([...path, ...steps], error.errors[0]?.message ?? error.message);
     return undefined;
   }
@@ -86,7 +87,10 @@ function findBySignature(abi: Abi, text: string, path: Path, problems: Problems)
   if (written === undefined) return undefined;
   const declared = abi.find(({ signature }) => signature === written.signature);
   if (declared === undefined) {
-    problems.add(path, `${written.signature} is not a function of this ABI, which has ${listSignatures(abi)}`);
+    problems.add(
+      path,
+      `${written.signature} is not a function of this ABI, which has ${listSignatures(abi)}`,
+    );
     return undefined;
   }
   const conflict = findRenamed(declared.inputs, written.inputs);

@@ -59,7 +59,8 @@ export function readApprovals(
 
 function readTtl(value: JsonValue | undefined, path: Path, problems: Problems): number {
   const ttl = readDuration(value, path, problems) ?? DAY;
-  if (ttl > MAX_TTL) problems.add(path, 'is more than 30 days; write a shorter time, after which it is asked anew');
+  if (ttl > MAX_TTL)
+    problems.add(path, 'is more than 30 days; write a shorter time, after which it is asked anew');
   return ttl;
 }
 
@@ -80,7 +81,8 @@ function readQuorums(
     const role = readApprovingRole(members.get('role'), [...itemPath, 'role'], problems);
     const m = readCount(members.get('m'), [...itemPath, 'm'], problems, { min: 1, max: MAX_APPROVERS });
     if (role === undefined || m === undefined) return [];
-    if (roles.has(role)) problems.add([...itemPath, 'role'], `"${role}" is in the list already; write one m for it`);
+    if (roles.has(role))
+      problems.add([...itemPath, 'role'], `"${role}" is in the list already; write one m for it`);
     roles.add(role);
     return [{ role, m }];
   });

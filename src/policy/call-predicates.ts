@@ -6,7 +6,16 @@ import { bytesForm, readAddressTest, readNumberTest, readTextTest } from './comp
 import type { Context } from './context.ts';
 import { readMembers } from './members.ts';
 import type { Predicate } from './model.ts';
-import { isList, listNames, quote, readChoice, readList, readMapping, type Path, type Problems } from './read.ts';
+import {
+  isList,
+  listNames,
+  quote,
+  readChoice,
+  readList,
+  readMapping,
+  type Path,
+  type Problems,
+} from './read.ts';
 import { shapeOfFields } from './shape.ts';
 
 /** `call: { to?, abi, fn, args? }`. */
@@ -35,7 +44,10 @@ export function readReference<T>(
   const found = typeof value === 'string' ? defined.get(value) : undefined;
   if (found === undefined) {
     const known = listNames(defined.keys());
-    problems.add(path, `${quote(value)} is not defined under \`${section}\` (${known}); define it, or correct the name`);
+    problems.add(
+      path,
+      `${quote(value)} is not defined under \`${section}\` (${known}); define it, or correct the name`,
+    );
   }
   return found;
 }

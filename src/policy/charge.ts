@@ -1,8 +1,7 @@
-import type { Effect } from '../effects/effect.ts';
-import { UNLIMITED } from '../effects/effect.ts';
+import { UNLIMITED, type Effect, type TokenEffect } from '../effects/effect.ts';
 import { selectsKey } from './compiled-rule.ts';
 import type { Charge, PolicyRequest } from './decision.ts';
-import type { Limit, LimitScope, Meter, PolicyModel } from './model.ts';
+import type { Limit, LimitScope, Meter, PolicyModel, Token } from './model.ts';
 import { amountOf, tokenOf, valueOf, type Subject } from './subject.ts';
 
 /** What a request that is signed takes from each limit, in the order of the limits. What is 0 is no charge. */
@@ -86,10 +85,13 @@ function measureToken(
   let sum = 0n;
   for (const effect of effects) {
     const of = tokenOf(effect);
-    if (of === undefined || of.contract !== token.address || !include.has(of.action)) continue;
-    // An ERC-721 moves one by one; only an approval for all has an amount.
-    const one = token.standard === 'erc721' ? 1n : UNLIMITED;
-    sum += amountOf(token, of) ?? one;
+    if (of?.contract === token.address && include.has(of.action)) sum += countOf(token, of);
   }
   return sum;
+}
+
+/** An ERC-721 moves one by one, but for an approval of all. What has no amount of its standard counts as everything. */
+function countOf(token: Token, effect: TokenEffect): bigint {
+  if (token.standard === 'erc721' && effect.action !== 'setApprovalForAll') return 1n;
+  return amountOf(token, effect) ?? UNLIMITED;
 }

@@ -1,14 +1,13 @@
-import type { Operation } from '../intent/intent.ts';
-import { MAX_UINT256 } from './amount.ts';
 import { boundsOf, type Bound } from './bounds.ts';
+import { findContradictions } from './contradictions.ts';
 import type {
-  AddressTest,
   Condition,
   Fault,
+  MemberTest,
   NumberField,
   NumberTest,
+  PolicyOperation,
   Predicate,
-  PurposeTest,
   Rule,
 } from './model.ts';
 import type { Path } from './read.ts';
@@ -19,8 +18,8 @@ interface Demand {
   readonly remedy: string;
 }
 
-/** What an allow rule has to bind on every path, by operation. Messages and typed data may go without `when`. */
-const DEMANDS: { readonly [operation in Operation]: readonly Demand[] } = {
+/** What an allow rule has to bind on every path, by operation. The others may go without `when`. */
+const DEMANDS: { readonly [operation in PolicyOperation]: readonly Demand[] } = {
   transaction: [
     { bounds: ['chainId'], remedy: 'chainId by eq or in, as in { chainId: { in: [1] } }' },
     {
@@ -41,13 +40,15 @@ const DEMANDS: { readonly [operation in Operation]: readonly Demand[] } = {
   digest: [{ bounds: ['digest.purpose'], remedy: 'the purpose, as in { digest: { purpose: { eq: "…" } } }' }],
   message: [],
   'typed-data': [],
+  // Never allowed alone: a require rule has to apply too, which is seen when the request is there.
+  'key.export': [],
 };
 
 /** What is wrong with a rule that reads well: demands not met, predicates that do not apply, contradictions. */
 export function findFaults(rule: Rule, path: Path): Fault[] {
   const faults =
     rule.when === undefined ? [] : [...findMisapplied(rule, rule.when), ...findContradictions(rule.when)];
-  return rule.effect === 'deny' ? faults : [...faults, ...findUnboundAllow(rule, path)];
+  return rule.effect !== 'allow' ? faults : [...faults, ...findUnboundAllow(rule, path)];
 }
 
 function findUnboundAllow(rule: Rule, path: Path): Fault[] {
@@ -77,19 +78,64 @@ function findUnboundAllow(rule: Rule, path: Path): Fault[] {
 
 /** Predicates that would look as if they allowed something, and do not, or allow too much. */
 function findLooseAllow(when: Condition, bounds: ReadonlySet<Bound>): Fault[] {
-  return predicatesOf(when).flatMap((predicate) => {
-    const { kind, path } = predicate;
-    if (kind === 'to' && predicate.create === true && !bounds.has('create')) {
-      const message = 'allows a contract creation on some paths only; give creations a rule of their own';
-      return [{ path: [...path, 'create'], message }];
-    }
-    const message = 'chain id 0 stands for every chain (EIP-7702); allow chains by their own ids';
-    if (kind === 'number' && predicate.field === 'chainId' && admitsZero(predicate.test))
-      return [{ path, message }];
-    if (kind === 'authorizations' && admitsZero(predicate.chainId)) {
-      return [{ path: [...path, 'every', 'chainId'], message }];
-    }
-    return [];
+  return [...predicatesOf(when)].flatMap(({ predicate, isNegated }) =>
+    findLoosePredicate(predicate, bounds).concat(findUnseen(predicate, isNegated)),
+  );
+}
+
+function findLoosePredicate(predicate: Predicate, bounds: ReadonlySet<Bound>): Fault[] {
+  const { kind, path } = predicate;
+  const creates = kind === 'create' || (kind === 'to' && predicate.create === true);
+  if (creates && !bounds.has('create')) {
+    const message = 'allows a contract creation on some paths only; give creations a rule of their own';
+    return [{ path: kind === 'to' ? [...path, 'create'] : path, message }];
+  }
+  const everyChain = 'chain id 0 stands for every chain (EIP-7702); allow chains by their own ids';
+  if (kind === 'number' && predicate.field === 'chainId' && admitsZero(predicate.test)) {
+    return [{ path, message: everyChain }];
+  }
+  if (kind === 'authorizations' && admitsZero(predicate.chainId)) {
+    return [{ path: [...path, 'every', 'chainId'], message: everyChain }];
+  }
+  if (kind === 'message' && predicate.siwe !== undefined && predicate.siwe.domain?.in === undefined) {
+    const message =
+      'allows to log in anywhere; an allow rule binds the domain by eq or in, as in { domain: { eq: "app.example" } }';
+    return [{ path: [...path, 'siwe'], message }];
+  }
+  return [];
+}
+
+/**
+ * In an allow rule every entry of a list is looked at: what holds of some entry says nothing of the others, which would
+ * pass unseen. `every` under `not` is such a test too, since it holds as soon as one entry is otherwise; under two
+ * `not`s it is itself again.
+ */
+function findUnseen(predicate: Predicate, isNegated: boolean): Fault[] {
+  const { kind, path } = predicate;
+  if (kind === 'authorizations') {
+    const hasEvery = predicate.address !== undefined || predicate.chainId !== undefined;
+    return isNegated && hasEvery ? [{ path: [...path, 'every'], message: NOT_EVERY }] : [];
+  }
+  if (kind === 'call') return findUnseenItems(predicate.args, [...path, 'args'], isNegated);
+  return kind === 'typed' ? findUnseenItems(predicate.message, [...path, 'message'], isNegated) : [];
+}
+
+const SOME =
+  'is not for allow rules: the other entries would pass unseen; write every, or a deny rule with some';
+const NOT_EVERY =
+  'stands under not, so one entry can hold it while the others pass unseen; write every with the opposite comparison, or a deny rule';
+
+function findUnseenItems(tests: readonly MemberTest[], path: Path, isNegated: boolean): Fault[] {
+  return tests.flatMap(({ name, test }) => {
+    if (test.kind !== 'list') return [];
+    const listPath = name === '' ? path : [...path, name];
+    const { every, some } = test;
+    return [
+      ...(some === undefined ? [] : [{ path: [...listPath, 'some'], message: SOME }]),
+      ...(every === undefined || !isNegated ? [] : [{ path: [...listPath, 'every'], message: NOT_EVERY }]),
+      ...findUnseenItems(every ?? [], [...listPath, 'every'], isNegated),
+      ...findUnseenItems(some ?? [], [...listPath, 'some'], isNegated),
+    ];
   });
 }
 
@@ -98,7 +144,7 @@ function admitsZero(test: NumberTest | undefined): boolean {
 }
 
 function findMisapplied(rule: Rule, when: Condition): Fault[] {
-  return predicatesOf(when).flatMap((predicate) => {
+  return [...predicatesOf(when)].flatMap(({ predicate }) => {
     const applies = operationsOf(predicate);
     const strangers = [...rule.operations].filter((operation) => !applies.includes(operation));
     if (strangers.length === 0) return [];
@@ -108,111 +154,40 @@ function findMisapplied(rule: Rule, when: Condition): Fault[] {
   });
 }
 
-function operationsOf(predicate: Predicate): readonly Operation[] {
-  if (predicate.kind === 'digest') return ['digest'];
-  const isShared =
-    predicate.kind === 'authorizations' ||
-    (predicate.kind === 'number' && OF_AUTHORIZATIONS.has(predicate.field));
-  return isShared ? ['transaction', 'authorization'] : ['transaction'];
+/** What a predicate can be asked about. A typed message can carry calls and tokens: an order to a Safe, a permit. */
+const APPLIES: { readonly [kind in Exclude<Predicate['kind'], 'number'>]: readonly PolicyOperation[] } = {
+  to: ['transaction', 'typed-data'],
+  accessList: ['transaction'],
+  blobs: ['transaction'],
+  create: ['transaction'],
+  authorizations: ['transaction', 'authorization'],
+  call: ['transaction', 'typed-data'],
+  token: ['transaction', 'typed-data'],
+  typed: ['typed-data'],
+  message: ['message'],
+  digest: ['digest'],
+};
+
+const NUMBER_APPLIES: ReadonlyMap<NumberField, readonly PolicyOperation[]> = new Map([
+  ['chainId', ['transaction', 'typed-data', 'authorization']],
+  ['value', ['transaction', 'typed-data']],
+  ['nonce', ['transaction', 'authorization']],
+]);
+
+function operationsOf(predicate: Predicate): readonly PolicyOperation[] {
+  if (predicate.kind !== 'number') return APPLIES[predicate.kind];
+  return NUMBER_APPLIES.get(predicate.field) ?? ['transaction'];
 }
 
-/** The numbers that an EIP-7702 authorization has too. */
-const OF_AUTHORIZATIONS: ReadonlySet<NumberField> = new Set(['chainId', 'nonce']);
-
-function predicatesOf(condition: Condition): Predicate[] {
-  if (condition.kind === 'all' || condition.kind === 'any') return condition.of.flatMap(predicatesOf);
-  return condition.kind === 'not' ? predicatesOf(condition.of) : [condition];
+interface Placed {
+  readonly predicate: Predicate;
+  /** Whether it stands under an odd number of `not`s. */
+  readonly isNegated: boolean;
 }
 
-const CONTRADICTION =
-  'can never hold: no value passes every comparison of this conjunction; correct or remove one';
-
-/**
- * Conjunctions that nothing can satisfy, such as a value both below 1 and above 2. Reports what is certain;
- * it does not search through alternatives.
- */
-function findContradictions(condition: Condition): Fault[] {
-  if (condition.kind === 'any') return condition.of.flatMap(findContradictions);
-  if (condition.kind === 'not') return findContradictions(condition.of);
-  const parts = conjunctsOf(condition);
-  const predicates = parts.filter((part) => part.kind !== 'any' && part.kind !== 'not');
-  const nested = parts.filter((part) => part.kind === 'any' || part.kind === 'not');
-  return [...findEmpty(predicates), ...nested.flatMap(findContradictions)];
-}
-
-/** The parts of nested `all`s, which are one conjunction. */
-function conjunctsOf(condition: Condition): Exclude<Condition, { kind: 'all' }>[] {
-  return condition.kind === 'all' ? condition.of.flatMap(conjunctsOf) : [condition];
-}
-
-/** One fault for each subject whose tests exclude each other, at the last of them. */
-function findEmpty(predicates: readonly Predicate[]): Fault[] {
-  const faults: Fault[] = [];
-  const numbers = Map.groupBy(
-    predicates.filter((predicate) => predicate.kind === 'number'),
-    ({ field }) => field,
-  );
-  for (const group of numbers.values()) {
-    report(isEmptyNumber(group.map(({ test }) => test)), group.at(-1)?.path);
-  }
-  const recipients = predicates.filter((predicate) => predicate.kind === 'to');
-  const creates = recipients.some(({ create }) => create === true);
-  const calls = recipients.some(
-    ({ create, test }) => create === false || test.in !== undefined || test.notIn !== undefined,
-  );
-  report((creates && calls) || isEmptyAddress(recipients.map(({ test }) => test)), recipients.at(-1)?.path);
-  const lists = predicates.filter((predicate) => predicate.kind === 'authorizations');
-  report(
-    isEmptyNumber(lists.flatMap(({ chainId }) => chainId ?? [])) ||
-      isEmptyAddress(lists.flatMap(({ address }) => address ?? [])),
-    lists.at(-1)?.path,
-  );
-  const digests = predicates.filter((predicate) => predicate.kind === 'digest');
-  report(isEmptyPurpose(digests.map(({ purpose }) => purpose)), digests.at(-1)?.path);
-  return faults;
-
-  function report(isEmpty: boolean, path: Path | undefined): void {
-    if (isEmpty && path !== undefined) faults.push({ path, message: CONTRADICTION });
-  }
-}
-
-function isEmptyNumber(tests: readonly NumberTest[]): boolean {
-  let low = 0n;
-  let high = MAX_UINT256;
-  for (const { eq, lt, lte, gt, gte } of tests) {
-    low = max(low, eq, gte, gt === undefined ? undefined : gt + 1n);
-    high = min(high, eq, lte, lt === undefined ? undefined : lt - 1n);
-  }
-  if (low > high) return true;
-  const passes = (value: bigint): boolean =>
-    value >= low &&
-    value <= high &&
-    tests.every((test) => (test.in?.has(value) ?? true) && test.notIn?.has(value) !== true);
-  const options = tests.find((test) => test.in !== undefined)?.in;
-  if (options !== undefined) return ![...options].some(passes);
-  return low === high && !passes(low);
-}
-
-function isEmptyAddress(tests: readonly AddressTest[]): boolean {
-  const options = tests.find((test) => test.in !== undefined)?.in;
-  if (options === undefined) return false;
-  return ![...options].some((address) =>
-    tests.every((test) => (test.in?.has(address) ?? true) && test.notIn?.has(address) !== true),
-  );
-}
-
-function isEmptyPurpose(tests: readonly PurposeTest[]): boolean {
-  const options = tests.find((test) => test.in !== undefined)?.in;
-  if (options === undefined) return false;
-  return ![...options].some((purpose) =>
-    tests.every((test) => (test.in?.has(purpose) ?? true) && purpose.startsWith(test.prefix ?? '')),
-  );
-}
-
-function max(first: bigint, ...others: readonly (bigint | undefined)[]): bigint {
-  return others.reduce<bigint>((most, next) => (next !== undefined && next > most ? next : most), first);
-}
-
-function min(first: bigint, ...others: readonly (bigint | undefined)[]): bigint {
-  return others.reduce<bigint>((least, next) => (next !== undefined && next < least ? next : least), first);
+function* predicatesOf(condition: Condition, isNegated = false): Generator<Placed> {
+  if (condition.kind === 'not') yield* predicatesOf(condition.of, !isNegated);
+  else if (condition.kind === 'all' || condition.kind === 'any') {
+    for (const branch of condition.of) yield* predicatesOf(branch, isNegated);
+  } else yield { predicate: condition, isNegated };
 }

@@ -20,7 +20,6 @@ export interface CompiledRule {
   readonly bounds: ReadonlySet<Bound>;
   readonly check: Check | undefined;
   readonly isFrom: (source: PolicyRequest['source']) => boolean;
-  readonly isOpenAt: (now: number) => boolean;
 }
 
 export function compileRules(rules: readonly Rule[]): readonly CompiledRule[] {
@@ -35,7 +34,6 @@ function compileRule(rule: Rule, order: number, decoderOf: DecoderOf): CompiledR
     bounds: boundsOf(rule.when),
     check: rule.when === undefined ? undefined : compileCondition(rule.when, decoderOf),
     isFrom: compileSource(rule.source),
-    isOpenAt: compileWindows(rule.windows),
   };
 }
 
@@ -47,33 +45,26 @@ function compileSource(test: SourceTest | undefined): (source: PolicyRequest['so
     const [network = '', bits] = each.split('/');
     networks.addSubnet(network, Number(bits), isIP(network) === 4 ? 'ipv4' : 'ipv6');
   }
-  const isInside = (address: string | undefined): boolean =>
-    address !== undefined && networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
-  return ({ address, mtls: proved }) =>
-    (mtls === undefined || proved === mtls) && (cidr === undefined || isInside(address));
-}
-
-/** One request asks of one moment, once for each of its effects; a time zone takes time. */
-function compileWindows(windows: Rule['windows']): (now: number) => boolean {
-  if (windows === undefined) return () => true;
-  let last: { readonly now: number; readonly open: boolean } | undefined;
-  return (now) => {
-    if (last?.now !== now) last = { now, open: windows.some((window) => isOpen(window, now)) };
-    return last.open;
+  const isInside = (address: string): boolean => {
+    // Of a link-local address, the interface that it came by says nothing here.
+    const [ip = ''] = address.split('%', 1);
+    return networks.check(ip, isIP(ip) === 4 ? 'ipv4' : 'ipv6');
   };
+  return ({ address, mtls: proved }) =>
+    (mtls === undefined || proved === mtls) && (cidr === undefined || (address !== undefined && isInside(address)));
 }
 
 /** What keeps the rule from applying to a request, if anything does. */
-function findBlocking({ rule, isFrom, isOpenAt }: CompiledRule, request: PolicyRequest): Part | undefined {
+function findBlocking({ rule, isFrom }: CompiledRule, request: PolicyRequest): Part | undefined {
   const { principal, key, source, now } = request;
-  const { validity } = rule;
+  const { validity, windows } = rule;
   if (rule.principals !== undefined && !selectsPrincipal(rule.principals, principal)) return 'principal';
   if (rule.keys !== undefined && !selectsKey(rule.keys, key)) return 'key';
   if (rule.effect === 'allow' && key.draining && !rule.draining) return 'draining';
   if (validity?.from !== undefined && !(now >= validity.from)) return 'validity';
   if (validity?.until !== undefined && !(now < validity.until)) return 'validity';
   if (!isFrom(source)) return 'source';
-  return isOpenAt(now) ? undefined : 'window';
+  return windows === undefined || windows.some((window) => isOpen(window, now)) ? undefined : 'window';
 }
 
 export function selectsPrincipal(

@@ -1,23 +1,28 @@
 import type { JsonValue } from '../jcs.ts';
 import { parseAmount, parseInteger, type Parsed } from './amount.ts';
 import { readCall, readCreate, readTokenPredicate } from './call-predicates.ts';
-import {
-  readAddresses,
-  readAddressTest,
-  readCount,
-  readNumberTest,
-  readPurposeTest,
-} from './comparison.ts';
+import { readAddresses, readAddressTest, readCount, readNumberTest, readPurposeTest } from './comparison.ts';
 import type { Context } from './context.ts';
 import { readMessage, readTyped } from './message-predicates.ts';
 import { AMOUNT_FIELDS, INTEGER_FIELDS, type Condition, type NumberField } from './model.ts';
-import { isList, readBoolean, readMapping, type Path, type Problems } from './read.ts';
+import { isList, readBoolean, readMapping, type Path } from './read.ts';
 
 const CONDITIONS = [
-  ...['all', 'any', 'not'],
+  'all',
+  'any',
+  'not',
   ...INTEGER_FIELDS,
   ...AMOUNT_FIELDS,
-  ...['to', 'accessList', 'blobs', 'authorizations', 'create', 'call', 'token', 'typed', 'message', 'digest'],
+  'to',
+  'accessList',
+  'blobs',
+  'authorizations',
+  'create',
+  'call',
+  'token',
+  'typed',
+  'message',
+  'digest',
 ];
 
 /** Deeper than a person can follow; bounds the recursion of everything that walks a condition. */
@@ -149,9 +154,7 @@ function readAuthorizations(value: JsonValue, path: Path, context: Context): Con
   const { problems } = context;
   const members = readMapping(value, path, problems, ['max', 'every']);
   if (members?.size === 0) problems.add(path, 'restricts nothing; write { max: 1, every: { … } }');
-  const max = members?.has('max')
-    ? readCount(members.get('max'), [...path, 'max'], problems)
-    : undefined;
+  const max = members?.has('max') ? readCount(members.get('max'), [...path, 'max'], problems) : undefined;
   const everyPath = [...path, 'every'];
   const every = members?.has('every')
     ? readMapping(members.get('every'), everyPath, problems, ['address', 'chainId'])

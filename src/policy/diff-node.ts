@@ -1,5 +1,6 @@
 import { canonicalize, type JsonValue } from '../jcs.ts';
 import { parseAmount, parseInteger, parseTokenAmount } from './amount.ts';
+import { parseDuration } from './duration.ts';
 import type { Token } from './model.ts';
 import type { Path } from './read.ts';
 
@@ -91,7 +92,7 @@ export function ordered(measure: Measure, more: 1 | -1): Differ {
     const one = measure(before, place.tokens.before);
     const other = measure(after, place.tokens.after);
     if (one === undefined || other?.unit !== one.unit || one.size === other.size) return [];
-    const direction = one.size < other.size ? more : more === 1 ? -1 : 1;
+    const direction = one.size < other.size ? more : negate(more);
     return [change('changed', place, `${subject(place)}${arrow(before, after)}`, direction)];
   });
 }
@@ -106,20 +107,9 @@ export const amount: Measure = (value, tokens) => {
   return { size: parsed.value, unit: token?.name ?? (unit === undefined ? '' : 'wei') };
 };
 
-const DURATION = /^([1-9][0-9]{0,8})(s|m|h|d)$/;
-const SECONDS: ReadonlyMap<string, bigint> = new Map([
-  ['s', 1n],
-  ['m', 60n],
-  ['h', 3600n],
-  ['d', 86_400n],
-]);
-
 export const duration: Measure = (value) => {
-  const [, count, unit = ''] = (typeof value === 'string' ? DURATION.exec(value) : null) ?? [];
-  const seconds = SECONDS.get(unit);
-  return count === undefined || seconds === undefined
-    ? undefined
-    : { size: BigInt(count) * seconds, unit: 's' };
+  const parsed = parseDuration(value);
+  return 'value' in parsed ? { size: BigInt(parsed.value), unit: 'ms' } : undefined;
 };
 
 export const time: Measure = (value) => {
@@ -132,35 +122,55 @@ export function set(more: Sense): Differ {
   return complete((before, after, place) => {
     const one = itemsOf(before);
     const other = itemsOf(after);
-    const gained = other.filter((item) => !has(one, item));
-    const lost = one.filter((item) => !has(other, item));
+    const gained = [...other].filter(([text]) => !one.has(text));
+    const lost = [...one].filter(([text]) => !other.has(text));
     // What a named list holds is not known here: it may hold what goes, or what comes.
-    const sure = [...one, ...other].some((item) => typeof item === 'string' && item.startsWith('$')) ? 0 : 1;
-    const gains: Sense = sure === 0 ? 0 : more;
-    const loses: Sense = gains === 0 ? 0 : gains === 1 ? -1 : 1;
-    const common = one.filter((item) => has(other, item));
-    const reordered = !isSame(
-      common,
-      other.filter((item) => has(one, item)),
-    );
+    const isKnown = ![...one.values(), ...other.values()].some(isReference);
+    const gains = isKnown ? more : 0;
     return [
-      ...gained.map((item) => change('changed', place, `${subject(place)}gains ${show(item)}`, gains)),
-      ...lost.map((item) => change('changed', place, `${subject(place)}loses ${show(item)}`, loses)),
-      ...(reordered ? [change('changed', place, `${subject(place)}in another order`)] : []),
+      ...gained.map(([, item]) => change('changed', place, `${subject(place)}gains ${show(item)}`, gains)),
+      ...lost.map(([, item]) =>
+        change('changed', place, `${subject(place)}loses ${show(item)}`, negate(gains)),
+      ),
+      ...(isReordered(one, other) ? [change('changed', place, `${subject(place)}in another order`)] : []),
     ];
   });
 }
 
-function itemsOf(value: Json): readonly JsonValue[] {
-  if (value === undefined) return [];
-  return isList(value) ? value : [value];
+/** By their canonical JSON, in their order. */
+function itemsOf(value: Json): ReadonlyMap<string, JsonValue> {
+  if (value === undefined) return new Map();
+  const items = isList(value) ? value : [value];
+  return new Map(items.map((item) => [canonicalize(item), item]));
 }
 
-function has(items: readonly JsonValue[], item: JsonValue): boolean {
-  return items.some((other) => isSame(other, item));
+function isReference(item: JsonValue): boolean {
+  return typeof item === 'string' && item.startsWith('$');
+}
+
+/** Whether what both have stands in another order. */
+export function isReordered(one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): boolean {
+  const common = [...one.keys()].filter((key) => other.has(key));
+  const now = [...other.keys()].filter((key) => one.has(key));
+  return common.some((key, index) => key !== now[index]);
+}
+
+export function negate(sense: Sense): Sense {
+  if (sense === 0) return 0;
+  return sense === 1 ? -1 : 1;
 }
 
 export type Mapping = { readonly [name: string]: JsonValue | undefined };
+
+/** Own members only: an author may name a list `constructor`. */
+export function memberOf(mapping: Mapping, name: string): JsonValue | undefined {
+  return Object.hasOwn(mapping, name) ? mapping[name] : undefined;
+}
+
+/** A text that a compiled document is sure to have. */
+export function textOf(value: Json): string {
+  return typeof value === 'string' ? value : '';
+}
 
 export function isMapping(value: Json): value is Mapping {
   return typeof value === 'object' && value !== null && !isList(value);
@@ -171,11 +181,18 @@ export function isList(value: Json): value is readonly JsonValue[] {
 }
 
 /** Of two mappings, each member by its own differ. */
-export function members(differOf: (name: string) => Differ, wordOf = word): Differ {
+export function members(
+  differOf: (name: string) => Differ,
+  wordOf: (name: string) => string | undefined = word,
+): Differ {
   return complete((before, after, place) => {
     if (!isMapping(before) || !isMapping(after)) return [];
     return namesOf(before, after).flatMap((name) =>
-      complete(differOf(name))(before[name], after[name], inside(place, name, wordOf(name))),
+      complete(differOf(name))(
+        memberOf(before, name),
+        memberOf(after, name),
+        inside(place, name, wordOf(name)),
+      ),
     );
   });
 }
@@ -201,10 +218,10 @@ export function restrictions(
   return complete((before, after, place) => {
     if (!isMapping(before) || !isMapping(after)) return [];
     const names = namesOf(before, after);
-    const isSwapped = names.some((name) => !(name in before)) && names.some((name) => !(name in after));
+    const isSwapped = [before, after].every((side) => names.some((name) => !Object.hasOwn(side, name)));
     return names.flatMap((name) => {
       const there = inside(place, name, wordOf(name));
-      const [one, other] = [before[name], after[name]];
+      const [one, other] = [memberOf(before, name), memberOf(after, name)];
       if (one !== undefined && other !== undefined) return complete(differOf(name))(one, other, there);
       const sure = !isSwapped && isSure(name, place);
       if (other !== undefined)

@@ -56,16 +56,34 @@ export interface RuleDocument {
 }
 
 const DOCUMENT = [
-  ...['apiVersion', 'revision', 'parent', 'lists', 'tokens', 'abis', 'keyGroups', 'approvals', 'limits', 'rules'],
-  ...['breakGlass', 'change'],
+  'apiVersion',
+  'revision',
+  'parent',
+  'lists',
+  'tokens',
+  'abis',
+  'keyGroups',
+  'approvals',
+  'limits',
+  'rules',
+  'breakGlass',
+  'change',
 ];
 
 const HASH = /^[0-9a-f]{64}$/;
 
+const NOTHING: PolicyModel = {
+  tokens: new Map(),
+  keyGroups: new Map(),
+  approvals: new Map(),
+  limits: [],
+  rules: [],
+};
+
 /** Reads and checks a whole document; every mistake lands in `problems`, and then the model is not whole. */
 export function readDocument(value: JsonValue, problems: Problems): PolicyModel {
-  const members = readMapping(value, [], problems, DOCUMENT) ?? new Map<string, JsonValue>();
-  if (members.size === 0) problems.throwIfAny();
+  const members = readMapping(value, [], problems, DOCUMENT);
+  if (members === undefined) return NOTHING;
   if (members.get('apiVersion') !== API_VERSION) {
     problems.add(['apiVersion'], `must be ${API_VERSION}; another version has another meaning`);
   }
@@ -74,7 +92,13 @@ export function readDocument(value: JsonValue, problems: Problems): PolicyModel 
     problems.add(['revision'], 'must be a whole number from 1, without quotes');
   }
   const parent = members.has('parent')
-    ? readText(members.get('parent'), ['parent'], problems, HASH, 'write the 64 lower-case hex digits of a hash')
+    ? readText(
+        members.get('parent'),
+        ['parent'],
+        problems,
+        HASH,
+        'write the 64 lower-case hex digits of a hash',
+      )
     : undefined;
   const quota = createQuota(problems);
   const context = {
@@ -142,6 +166,11 @@ function readChange(
 ): { readonly approval: string } | undefined {
   const members = readMapping(value, path, problems, ['approval']);
   if (members === undefined) return undefined;
-  const approval = readStrictApprovalName(members.get('approval'), [...path, 'approval'], problems, approvals);
+  const approval = readStrictApprovalName(
+    members.get('approval'),
+    [...path, 'approval'],
+    problems,
+    approvals,
+  );
   return approval && { approval: approval.name };
 }

@@ -20,7 +20,6 @@ const PLAIN_METERS = ['value', 'maxTotalFee', 'count'] as const;
 
 /** What is kept of one window, and summed for each request. */
 const MAX_BUCKETS = 1_000;
-const MAX_ROLLING = 366 * 86_400_000;
 
 /** `limits`: by name, `{ meter, per?, window: { rolling, bucket }, max, onExceed }`. */
 export function readLimits(value: JsonValue | undefined, context: LimitContext): Limit[] {
@@ -47,7 +46,8 @@ function readLimit(name: string, value: JsonValue, path: Path, context: LimitCon
   const window = readWindow(members.get('window'), [...path, 'window'], problems);
   const onExceed = readOnExceed(members.get('onExceed'), [...path, 'onExceed'], context);
   const max = meter && readMax(members.get('max'), [...path, 'max'], meter, problems);
-  if (meter === undefined || window === undefined || onExceed === undefined || max === undefined) return undefined;
+  if (meter === undefined || window === undefined || onExceed === undefined || max === undefined)
+    return undefined;
   return { name, meter, per: [...per], window, max, onExceed };
 }
 
@@ -56,7 +56,10 @@ function readMeter(value: JsonValue | undefined, path: Path, context: LimitConte
   const plain = PLAIN_METERS.find((name) => name === value);
   if (plain !== undefined) return { kind: plain };
   if (typeof value !== 'object' || value === null) {
-    problems.add(path, `must be ${PLAIN_METERS.join(', ')} or { token: name, include: [transfer, approve, permit] }`);
+    problems.add(
+      path,
+      `must be ${PLAIN_METERS.join(', ')} or { token: name, include: [transfer, approve, permit] }`,
+    );
     return undefined;
   }
   const members = readMapping(value, path, problems, ['token', 'include']);
@@ -83,17 +86,26 @@ function parserOf(meter: Meter): (value: JsonValue) => Parsed {
   return meter.kind === 'count' ? parseInteger : parseAmount;
 }
 
-function readWindow(value: JsonValue | undefined, path: Path, problems: Problems): Limit['window'] | undefined {
+function readWindow(
+  value: JsonValue | undefined,
+  path: Path,
+  problems: Problems,
+): Limit['window'] | undefined {
   const members = readMapping(value, path, problems, ['rolling', 'bucket']);
   if (members === undefined) return undefined;
   const rolling = readDuration(members.get('rolling'), [...path, 'rolling'], problems);
   const bucket = readDuration(members.get('bucket'), [...path, 'bucket'], problems);
   if (rolling === undefined || bucket === undefined) return undefined;
-  if (rolling > MAX_ROLLING) problems.add([...path, 'rolling'], 'is more than 366 days; write a shorter time');
   if (rolling % bucket !== 0) {
-    problems.add([...path, 'bucket'], 'does not divide `rolling` into whole parts; write for example 5m of 24h');
+    problems.add(
+      [...path, 'bucket'],
+      'does not divide `rolling` into whole parts; write for example 5m of 24h',
+    );
   } else if (rolling / bucket > MAX_BUCKETS) {
-    problems.add([...path, 'bucket'], `divides \`rolling\` into more than ${MAX_BUCKETS} parts; write a longer one`);
+    problems.add(
+      [...path, 'bucket'],
+      `divides \`rolling\` into more than ${MAX_BUCKETS} parts; write a longer one`,
+    );
   }
   return { rolling, bucket };
 }

@@ -1,12 +1,6 @@
 import type { JsonValue } from '../jcs.ts';
 import { parseInteger, parseWithin } from './amount.ts';
-import {
-  bytesForm,
-  readAddressTest,
-  readNumberTest,
-  readTextTest,
-  textForm,
-} from './comparison.ts';
+import { bytesForm, readAddressTest, readNumberTest, readTextTest, textForm } from './comparison.ts';
 import type { ListContext } from './context.ts';
 import type { MemberTest, ValueTest } from './model.ts';
 import { listNames, quote, readBoolean, readEntries, readMapping, type Path } from './read.ts';
@@ -46,12 +40,7 @@ export function readMembers(
 }
 
 /** Follows a dotted path, such as `order.amount` or `0.1`, to what can be compared. */
-function find(
-  name: string,
-  path: Path,
-  root: RecordShape,
-  { problems }: ListContext,
-): Place | undefined {
+function find(name: string, path: Path, root: RecordShape, { problems }: ListContext): Place | undefined {
   const steps: (number | string)[] = [];
   const passed: string[] = [];
   let shape: Shape = root;

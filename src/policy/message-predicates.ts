@@ -20,12 +20,14 @@ export function readTyped(value: JsonValue, path: Path, context: Context): Predi
   const typePath = [...path, 'type'];
   const messagePath = [...path, 'message'];
   const message = members.get('message');
-  const type = members.has('type')
-    ? readText(members.get('type'), typePath, problems, /^/, '')
-    : undefined;
+  const type = members.has('type') ? readText(members.get('type'), typePath, problems, /^/, '') : undefined;
   if (type === undefined) {
     if (message !== undefined && !members.has('type')) {
-      problems.add(messagePath, 'needs `type`, which says what its members are; write the full encodeType', 'key');
+      problems.add(
+        messagePath,
+        'needs `type`, which says what its members are; write the full encodeType',
+        'key',
+      );
     }
     return { kind: 'typed', path, domain, message: [] };
   }

@@ -7,7 +7,11 @@ const TIME =
 const TIME_OF_DAY = /^([01]\d|2[0-4]):([0-5]\d)$/;
 
 /** A duration such as `"15m"`, longer than none, in milliseconds. */
-export function readDuration(value: JsonValue | undefined, path: Path, problems: Problems): number | undefined {
+export function readDuration(
+  value: JsonValue | undefined,
+  path: Path,
+  problems: Problems,
+): number | undefined {
   const parsed = parseDuration(value ?? null);
   if ('value' in parsed) return parsed.value;
   problems.add(path, parsed.problem);
@@ -24,7 +28,8 @@ export function readTime(value: JsonValue | undefined, path: Path, problems: Pro
     const exists = !Number.isNaN(local.getTime()) && local.toISOString().startsWith(text.slice(0, 19));
     if (exists) return Date.parse(text);
   }
-  const example = 'a date and time with its zone, as in "2027-01-31T00:00:00Z" or "2027-01-31T09:00:00+01:00"';
+  const example =
+    'a date and time with its zone, as in "2027-01-31T00:00:00Z" or "2027-01-31T09:00:00+01:00"';
   problems.add(path, `is not a time; write ${example}`);
   return undefined;
 }
@@ -40,6 +45,9 @@ export function readTimeOfDay(
   const minutes = match === null ? Infinity : Number(match[1]) * 60 + Number(match[2]);
   if (minutes <= most) return minutes;
   const last = most % 60 === 0 ? '24:00' : '23:59';
-  problems.add(path, `is not a time of day; write hours and minutes from "00:00" to "${last}", with the zeros`);
+  problems.add(
+    path,
+    `is not a time of day; write hours and minutes from "00:00" to "${last}", with the zeros`,
+  );
   return undefined;
 }

@@ -194,13 +194,16 @@ export function compileMessage({ re2, siwe }: PredicateOf<'message'>): Check {
   return siwe === undefined ? compileText(re2 ?? '') : compileSiwe(siwe);
 }
 
-function compileText(pattern: string): Check {
-  const matches = compilePattern(pattern);
+function compileText(text: string): Check {
+  const pattern = compilePattern(text);
+  if ('problem' in pattern) throw new CountersignError('internal', `re2: ${pattern.problem}`);
+  const { value } = pattern;
   return {
-    holds: (_, effect) => effect.kind === 'message' && effect.text !== undefined && matches(effect.text),
+    holds: (_, effect) =>
+      effect.kind === 'message' && effect.text !== undefined && value.matches(effect.text),
     explain: (_, effect) =>
       effect.kind === 'message' && effect.text !== undefined
-        ? `message.re2: the text does not match ${quoteShort(pattern)}`
+        ? `message.re2: the text does not match ${quoteShort(text)}`
         : 'message.re2: is no text',
   };
 }
@@ -237,7 +240,7 @@ function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
 function compileExpiry(span: number): Test<string> {
   return {
     passes(time, { now }) {
-      const end = Date.parse(time);
+      const end = Date.parse(time.toUpperCase());
       return end >= now && end <= now + span;
     },
     explain: (where, time) => `${where}: ${time} is not a time from now to ${span} ms from now`,

@@ -185,7 +185,8 @@ export function readChoice<T extends string>(
   options: readonly T[],
 ): T | undefined {
   const option = options.find((name) => name === value);
-  if (option === undefined) problems.add(path, `must be ${options.length === 1 ? '' : 'one of '}${options.join(', ')}`);
+  if (option === undefined)
+    problems.add(path, `must be ${options.length === 1 ? '' : 'one of '}${options.join(', ')}`);
   return option;
 }
 

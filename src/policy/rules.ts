@@ -27,8 +27,19 @@ export interface RuleContext extends Context, KeyContext {
 }
 
 const RULE = [
-  ...['id', 'effect', 'hard', 'mode', 'principals', 'source', 'keys', 'draining', 'operations', 'when'],
-  ...['validity', 'windows', 'approval'],
+  'id',
+  'effect',
+  'hard',
+  'mode',
+  'principals',
+  'source',
+  'keys',
+  'draining',
+  'operations',
+  'when',
+  'validity',
+  'windows',
+  'approval',
 ];
 
 const EFFECTS = ['allow', 'deny', 'require'] as const;

@@ -3,15 +3,7 @@ import type { JsonValue } from '../jcs.ts';
 import { DAYS, type SourceTest, type TimeWindow } from './model.ts';
 import { readTime, readTimeOfDay } from './moment.ts';
 import type { Quota } from './quota.ts';
-import {
-  quote,
-  readBoolean,
-  readChoice,
-  readList,
-  readMapping,
-  type Path,
-  type Problems,
-} from './read.ts';
+import { quote, readBoolean, readChoice, readList, readMapping, type Path, type Problems } from './read.ts';
 import { isTimeZone } from './windows.ts';
 
 export interface Validity {
@@ -29,7 +21,10 @@ export function readValidity(value: JsonValue | undefined, path: Path, problems:
     if (time !== undefined) validity[name] = time;
   }
   if (validity.from !== undefined && validity.until !== undefined && validity.from >= validity.until) {
-    problems.add([...path, 'until'], 'is not after `from`, so the rule never applies; correct one of the two');
+    problems.add(
+      [...path, 'until'],
+      'is not after `from`, so the rule never applies; correct one of the two',
+    );
   }
   return validity;
 }
@@ -62,7 +57,8 @@ function readWindow(value: JsonValue, path: Path, problems: Problems): TimeWindo
   const to = readTimeOfDay(members.get('to'), [...path, 'to'], problems, MIDNIGHT);
   if (tz === undefined || from === undefined || to === undefined) return undefined;
   if (from === to) {
-    const message = 'is `from`: nothing, or a whole day? For the whole day write from: "00:00" and to: "24:00"';
+    const message =
+      'is `from`: nothing, or a whole day? For the whole day write from: "00:00" and to: "24:00"';
     problems.add([...path, 'to'], message);
   }
   return { tz, days, from, to };
@@ -99,7 +95,10 @@ function readNetwork(value: JsonValue, path: Path, problems: Problems): string |
   const match = typeof value === 'string' ? NETWORK.exec(value) : null;
   const family = isIP(match?.[1] ?? '');
   if (match !== null && family !== 0 && Number(match[2]) <= (family === 4 ? 32 : 128)) return match[0];
-  const hint = typeof value === 'string' && isIP(value) !== 0 ? `; for one host write ${value}/${isIP(value) === 4 ? 32 : 128}` : '';
+  const hint =
+    typeof value === 'string' && isIP(value) !== 0
+      ? `; for one host write ${value}/${isIP(value) === 4 ? 32 : 128}`
+      : '';
   problems.add(path, `must be a network such as 10.0.0.0/8 or fd00::/8${hint}`);
   return undefined;
 }

@@ -32,7 +32,9 @@ export function parseEncodeType(
   try {
     const structs = parseTypes(Object.fromEntries(types), primary, 'types');
     const expected = encodeType(structs, primary);
-    return expected === text ? { primary, structs } : { problem: `is not in the order of EIP-712; write "${expected}"` };
+    return expected === text
+      ? { primary, structs }
+      : { problem: `is not in the order of EIP-712; write "${expected}"` };
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     return { problem: `${error.message}; ${FORM}` };

@@ -16,14 +16,21 @@ export function readTokens(value: JsonValue | undefined, problems: Problems): Re
   for (const [name, item] of readNamed(value, ['tokens'], problems)) {
     const path = ['tokens', name];
     if (UNITS.includes(name)) {
-      problems.add(path, 'is the name of a unit of wei, so amounts would have two meanings; rename it', 'key');
+      problems.add(
+        path,
+        'is the name of a unit of wei, so amounts would have two meanings; rename it',
+        'key',
+      );
     }
     const token = readToken(name, item, path, problems);
     if (token === undefined) continue;
     const contract = `${token.chain} ${token.address}`;
     const other = contracts.get(contract);
     if (other !== undefined) {
-      problems.add(path, `is the contract that "${other}" is: its limits would count in two places; remove one`);
+      problems.add(
+        path,
+        `is the contract that "${other}" is: its limits would count in two places; remove one`,
+      );
     }
     contracts.set(contract, name);
     tokens.set(name, token);

@@ -17,6 +17,9 @@ import { createProblems, type Path, type Problems } from './read.ts';
 
 const MAX_BYTES = 1_048_576;
 
+/** What the lexer makes of a text: words, signs, spaces. Parsing takes time by these, and a hostile text has one a byte. */
+const MAX_LEXEMES = 200_000;
+
 /** Far above what a policy needs, far below what recursion can bear. */
 const MAX_DEPTH = 64;
 
@@ -72,6 +75,7 @@ function afterNewline(text: string, from: number): number {
 /** Looks at lexemes, not at the text: a `*` inside quotes is no alias. */
 function refuseSyntax(text: string, problems: Problems, at: (offset: number) => string): void {
   let offset = 0;
+  let count = 0;
   let flowDepth = 0;
   let nestedOnLine = 0;
   let previous = 'newline';
@@ -79,6 +83,12 @@ function refuseSyntax(text: string, problems: Problems, at: (offset: number) => 
     const type = previous === 'scalar' ? 'scalar-text' : (CST.tokenType(lexeme) ?? '');
     const isIndentation = previous === 'newline' && type === 'space';
     previous = type;
+    count++;
+    if (count > MAX_LEXEMES) {
+      const message = `has more than ${MAX_LEXEMES} words, signs and spaces; use lists and keyGroups to shorten it`;
+      problems.add([], message, 'value', at(offset));
+      return;
+    }
     if (UNWRITTEN.has(type)) continue;
     flowDepth += FLOW_NESTING.get(type) ?? 0;
     if (type === 'newline') nestedOnLine = 0;
@@ -130,6 +140,9 @@ function parseOne(text: string, problems: Problems, at: (offset: number) => stri
 }
 
 function parseDocuments(text: string): Document.Parsed[] | undefined {
+  // The parser makes an error for every fault, and gathering their stacks is most of the time that it takes.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     return parseAllDocuments(text, {
       version: '1.2',
@@ -144,6 +157,8 @@ function parseDocuments(text: string): Document.Parsed[] | undefined {
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

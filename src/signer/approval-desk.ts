@@ -19,7 +19,12 @@ export interface PendingAnswer {
 export interface RequestDraft {
   readonly requester: { readonly id: string; readonly name: string };
   readonly source: PolicyRequest['source'];
-  readonly key: { readonly id: string; readonly name: string; readonly version: number; readonly address: Hex };
+  readonly key: {
+    readonly id: string;
+    readonly name: string;
+    readonly version: number;
+    readonly address: Hex;
+  };
   readonly intent: Intent;
   /** The 32 bytes that would be signed. */
   readonly digest: Hex;

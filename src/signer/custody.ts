@@ -32,6 +32,13 @@ export interface DigestSignature extends RecoverableSignature {
   readonly digest: Buffer;
 }
 
+/** A new second factor: to be kept, and to be shown once. */
+export interface NewTotp {
+  readonly sealed: Uint8Array;
+  /** 20 bytes; the caller wipes it. */
+  readonly secret: Buffer;
+}
+
 /** What the API process asks of the signer process, with types; and which sealed keys it has there by now. */
 export class Custody {
   readonly #signer: SignerSupervisor;
@@ -157,6 +164,31 @@ export class Custody {
   async signCheckpoint(key: KeyMaterial, text: string): Promise<Uint8Array> {
     const [signature] = await this.#use(key, REQUEST.signCheckpoint, [Buffer.from(text)]);
     return required(signature);
+  }
+
+  /** The secret of a principal's one-time codes (RFC 6238), made and sealed in the signer process. */
+  async newTotp(principalId: string): Promise<NewTotp> {
+    this.requireUnsealed();
+    const [sealed, secret] = await this.#signer.request(REQUEST.newTotp, [Buffer.from(principalId)]);
+    return { sealed: Buffer.from(required(sealed)), secret: asBuffer(required(secret)) };
+  }
+
+  /**
+   * The time step that a code is of, the current one or a neighbour; undefined for a wrong code.
+   * @param time milliseconds since 1970
+   */
+  async matchTotp(
+    principalId: string,
+    sealed: Uint8Array,
+    code: string,
+    time: number,
+  ): Promise<number | undefined> {
+    this.requireUnsealed();
+    const moment = Buffer.alloc(8);
+    moment.writeDoubleBE(time);
+    const fields = [Buffer.from(principalId), sealed, Buffer.from(code), moment];
+    const [step] = await this.#signer.request(REQUEST.matchTotp, fields);
+    return step === undefined ? undefined : asBuffer(step).readDoubleBE(0);
   }
 
   /**

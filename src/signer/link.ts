@@ -27,6 +27,8 @@ export const REQUEST = {
   load: 7,
   sign: 8,
   signCheckpoint: 9,
+  newTotp: 10,
+  matchTotp: 11,
 } as const;
 
 /** Answers, signer process to API process; `ready` comes once, unasked, after the self-tests. */

@@ -103,7 +103,11 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const asked = this.#read(request);
     // From here to the reservations nothing may be awaited: that is what makes limits exact.
     const { decision, charges } = this.#decide(asked);
-    const draft = { ...asked.about, decision: decisionForLog(decision, request.approved), digest: asked.digest };
+    const draft = {
+      ...asked.about,
+      decision: decisionForLog(decision, request.approved),
+      digest: asked.digest,
+    };
     if (decision.effect === 'deny') return await this.#deny(act, asked, draft, decision);
 
     const { key, operation, preimage, digest, claim } = asked;
@@ -176,7 +180,9 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       requester: { id: requester.id, name: requester.name },
       source: { address: source.address, mtls: source.mtls },
       key: { id: key.id, name: key.name, version: version.version, address: version.address },
-      ...{ intent, digest, decision },
+      intent,
+      digest,
+      decision,
       ...(breakGlass !== undefined && { breakGlass }),
     });
   }
@@ -193,7 +199,10 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       custody.requireUnsealed();
       // Nor is anything signed under a policy behind the entry that replaced it.
       if (policy.hash !== decision.policyHash)
-        throw new CountersignError('unavailable', 'the policy changed while this was being signed: try again');
+        throw new CountersignError(
+          'unavailable',
+          'the policy changed while this was being signed: try again',
+        );
       tx.markUsed(key.id, version.version, time);
       const charged = charge.commit(tx);
       slot?.commit(tx, charged);

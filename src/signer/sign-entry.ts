@@ -79,8 +79,11 @@ export function decisionForLog(decision: Decision, approved: Approved | undefine
     ...(limit !== undefined && { limit }),
     ...(limits !== undefined && {
       limits: limits.slice(0, MAX_LIMITS).map(({ limit, scope, amount, before, max }) => ({
-        ...{ limit, scope },
-        ...{ amount: `${amount}`, before: `${before}`, max: `${max}` },
+        limit,
+        scope,
+        amount: `${amount}`,
+        before: `${before}`,
+        max: `${max}`,
       })),
     }),
     ...(overrides !== undefined && { overrides: { ...overrides, reason: cut(overrides.reason) } }),

@@ -103,10 +103,10 @@ export const NO_METRICS: Metrics = {
 
 export async function run(
   log: Log = SILENT,
-  settings: { seal?: 'file' | 'passphrase' } = {},
+  { policy = POLICY, ...settings }: { seal?: 'file' | 'passphrase'; policy?: string } = {},
 ): Promise<Running> {
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
-  writeFileSync(path.join(data, POLICY_FILE), POLICY);
+  writeFileSync(path.join(data, POLICY_FILE), policy);
   const start = (): Promise<RunningService> =>
     startService(loadConfig({ data, listen: '127.0.0.1:0', ...settings }, {}), log);
   const token = (file: string): string | undefined => {

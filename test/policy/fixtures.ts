@@ -1,9 +1,10 @@
 import type { Hex } from '../../src/bytes.ts';
+import { decodeEffects } from '../../src/effects/decode.ts';
+import type { PolicyIntent } from '../../src/effects/effect.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type {
   BlobTransaction,
   FeeMarketTransaction,
-  Intent,
   LegacyTransaction,
   SetCodeTransaction,
   SignedAuthorization,
@@ -57,24 +58,35 @@ export const SET_CODE: SetCodeTransaction = {
   authorizationList: [authorization(31337n, BOB)],
 };
 
-export interface Caller {
-  readonly principal: PolicyRequest['principal'];
-  readonly key: PolicyRequest['key'];
-}
+/** Who asks, with which key, and what else a request has beside what is to be signed. */
+export type Caller = Pick<PolicyRequest, 'principal' | 'key'> &
+  Partial<Pick<PolicyRequest, 'source' | 'now' | 'breakGlass'>>;
 
-export const OWNER: Caller = {
+/** The address of the key in every request, unless it is said otherwise. */
+export const SIGNER: Hex = '0x7e5f4552091a69125d5dfcb7b8c2659029395bdf';
+
+/** A Friday, 10:00 in Greenwich. */
+export const NOW = Date.parse('2026-11-20T10:00:00Z');
+
+export const OWNER = {
   principal: { id: 'p-1', name: 'payroll', roles: ['signer'] },
-  key: { name: 'treasury', tags: ['hot'] },
-};
+  key: { name: 'treasury', tags: ['hot'], address: SIGNER, draining: false },
+} satisfies Caller;
 
-export function request(subject: Transaction | Intent, caller: Caller = OWNER): PolicyRequest {
-  const intent: Intent =
+export function request(subject: Transaction | PolicyIntent, caller: Caller = OWNER): PolicyRequest {
+  const intent: PolicyIntent =
     'operation' in subject ? subject : { operation: 'transaction', transaction: subject };
-  return { ...caller, intent };
+  const effects = decodeEffects(intent, caller.key.address);
+  return { source: { address: undefined, mtls: false }, now: NOW, ...caller, intent, effects };
 }
 
 export function policyOf(...rules: readonly JsonValue[]): CompiledPolicy {
   return compilePolicy(documentOf(...rules));
+}
+
+/** With the other parts of a document: tokens, limits and so on. */
+export function policyWith(more: Members, ...rules: readonly JsonValue[]): CompiledPolicy {
+  return compilePolicy({ ...documentOf(...rules), ...more } as JsonValue);
 }
 
 export function documentOf(...rules: readonly JsonValue[]): { [name: string]: JsonValue } {

@@ -1,231 +1,265 @@
 import { describe, expect, test } from 'vitest';
-import type { Intent, Transaction } from '../../src/intent/intent.ts';
+import type { Hex } from '../../src/bytes.ts';
+import type { Intent } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
-import {
-  ALICE,
-  authorization,
-  BLOB,
-  BOB,
-  CAROL,
-  documentOf,
-  ETHER,
-  GWEI,
-  LEGACY,
-  policyOf,
-  request,
-  SET_CODE,
-  TRANSFER,
-} from './fixtures.ts';
-import { compilePolicy } from '../../src/policy/policy.ts';
+import { calldata, members, typedDataOf } from '../effects/intents.ts';
+import { ALICE, BOB, CAROL, NOW, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
+
+const TOKEN = BOB;
+const MORE = {
+  lists: { friends: [ALICE] },
+  tokens: {
+    usdc: { chain: 31337, address: TOKEN, standard: 'erc20', decimals: 6 },
+    punks: { chain: 31337, address: '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed', standard: 'erc721' },
+    far: { chain: 1, address: TOKEN, standard: 'erc20', decimals: 6 },
+  },
+  abis: {
+    desk: [
+      'trade((address to, uint256 amount)[] orders, string note, bytes32 tag, bool final)',
+      'close(int64 delta, bytes proof)',
+      'deposit()',
+    ],
+  },
+};
 
 /** Whether a condition holds: a deny rule has it, so that neither bounds nor cover have a say. */
-function holds(when: JsonValue, subject: Transaction | Intent): boolean {
-  const { intent } = request(subject);
+function holds(when: JsonValue, intent: Intent): boolean {
   const rule = { id: 'it', effect: 'deny', operations: [intent.operation], when };
-  const policy = compilePolicy({
-    ...documentOf(rule),
-    lists: { friends: [ALICE, '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'] },
-  });
-  return policy.evaluate(request(subject)).rule === 'it';
+  return policyWith(MORE, rule).evaluate(request(intent)).rule === 'it';
 }
 
-const AUTHORIZATION: Intent = { operation: 'authorization', chainId: 1n, address: BOB, nonce: 3n };
-const DIGEST: Intent = { operation: 'digest', digest: `0x${'00'.repeat(32)}`, purpose: 'login:web' };
+function callOf(data: Hex, to: Hex = TOKEN): Intent {
+  return { operation: 'transaction', transaction: { ...TRANSFER, to, value: 0n, data } };
+}
 
-describe('comparisons', () => {
-  test.each<[JsonValue, boolean, boolean, boolean]>([
-    // below, at, above 10
-    [{ eq: '10' }, false, true, false],
-    [{ lt: '10' }, true, false, false],
-    [{ lte: '10' }, true, true, false],
-    [{ gt: '10' }, false, false, true],
-    [{ gte: '10' }, false, true, true],
-    [{ in: ['10', '12'] }, false, true, false],
-    [{ in: ['10'] }, false, true, false],
-    [{ notIn: ['10', '12'] }, true, false, true],
-    [{ gte: '9', lte: '10' }, true, true, false],
-    [{ gte: '9', lte: '11', notIn: ['10'] }, true, false, true],
-  ])('%j', (cmp, below, at, above) => {
-    const results = [9n, 10n, 11n].map((value) => holds({ value: cmp }, { ...TRANSFER, value }));
-    expect(results).toEqual([below, at, above]);
+describe('call', () => {
+  const fn = 'trade((address,uint256)[],string,bytes32,bool)';
+  const tag = `0x12${'34'.repeat(31)}`;
+  const orders = [
+    [ALICE, 5n],
+    [SIGNER, 7n],
+  ];
+  const data = calldata(`trade((address to, uint256 amount)[] orders, string note, bytes32 tag, bool final)`, [
+    orders,
+    'rent',
+    tag,
+    true,
+  ]);
+
+  test.each<[{ [path: string]: JsonValue }, boolean]>([
+    [{ note: { eq: 'rent' } }, true],
+    [{ note: { in: ['food'] } }, false],
+    [{ note: { notIn: ['food'] } }, true],
+    [{ note: { prefix: 're' } }, true],
+    [{ note: { prefix: 'er' } }, false],
+    [{ note: { len: { lte: 4 } } }, true],
+    [{ note: { len: { lt: 4 } } }, false],
+    [{ tag: { prefix: '0x12' } }, true],
+    [{ tag: { prefix: '0x34' } }, false],
+    [{ tag: { eq: tag } }, true],
+    [{ final: { eq: true } }, true],
+    [{ final: { eq: false } }, false],
+    [{ 3: { eq: true } }, true],
+    [{ orders: { len: { eq: 2 } } }, true],
+    [{ orders: { len: { gt: 2 } } }, false],
+    [{ orders: { every: { amount: { lte: '7' } } } }, true],
+    [{ orders: { every: { amount: { lt: '7' } } } }, false],
+    [{ orders: { every: { to: { in: [ALICE] } } } }, false],
+    [{ orders: { every: { to: { in: [ALICE, SIGNER] }, amount: { gte: '5' } } } }, true],
+    [{ orders: { some: { to: { isSigner: true } } } }, true],
+    [{ orders: { some: { to: { isSigner: true }, amount: { eq: '5' } } } }, false],
+    [{ note: { eq: 'rent' }, final: { eq: false } }, false],
+  ])('args %j', (args, expected) => {
+    expect(holds({ call: { abi: 'desk', fn, args } }, callOf(data))).toBe(expected);
   });
 
-  test('are exact over all of uint256', () => {
-    const most = 2n ** 256n - 1n;
-    expect(holds({ value: { eq: most.toString() } }, { ...TRANSFER, value: most })).toBe(true);
-    expect(holds({ value: { lt: most.toString() } }, { ...TRANSFER, value: most - 1n })).toBe(true);
-    expect(holds({ value: { gte: '9007199254740993' } }, { ...TRANSFER, value: 2n ** 53n })).toBe(false);
-    expect(holds({ value: { eq: '1 ether' } }, { ...TRANSFER, value: ETHER })).toBe(true);
-    expect(holds({ value: { eq: '1 ether' } }, { ...TRANSFER, value: ETHER + 1n })).toBe(false);
+  test('is of its contract and of its function', () => {
+    expect(holds({ call: { to: { eq: BOB }, abi: 'desk', fn } }, callOf(data))).toBe(true);
+    expect(holds({ call: { to: { eq: BOB }, abi: 'desk', fn } }, callOf(data, ALICE))).toBe(false);
+    expect(holds({ call: { to: { notIn: '$friends' }, abi: 'desk', fn } }, callOf(data, ALICE))).toBe(false);
+    expect(holds({ call: { abi: 'desk', fn: 'deposit()' } }, callOf(data))).toBe(false);
+    expect(holds({ call: { abi: 'desk', fn: 'deposit()' } }, callOf('0xd0e30db0'))).toBe(true);
+    expect(holds({ call: { abi: 'desk', fn: 'deposit()' } }, callOf('0x'))).toBe(false);
   });
 
-  test('of the fee do not wrap: gas limit × price + 131,072 × blobs × blob price', () => {
-    const huge = { ...TRANSFER, gasLimit: 2n ** 255n, maxFeePerGas: 2n };
-    expect(holds({ maxTotalFee: { lte: '1 ether' } }, huge)).toBe(false);
-    expect(holds({ maxTotalFee: { eq: '21000 gwei' } }, TRANSFER)).toBe(true);
-    expect(holds({ maxTotalFee: { eq: '21000 gwei' } }, LEGACY)).toBe(true);
-    const fee = 21_000n * GWEI + 131_072n * 3n;
-    expect(holds({ maxTotalFee: { eq: fee.toString() } }, BLOB)).toBe(true);
-  });
-});
-
-describe('number predicates', () => {
-  test.each<[JsonValue, Transaction, boolean]>([
-    [{ chainId: { eq: 31337 } }, TRANSFER, true],
-    [{ chainId: { in: ['31337'] } }, TRANSFER, true],
-    [{ chainId: { eq: 1 } }, TRANSFER, false],
-    [{ txType: { eq: 2 } }, TRANSFER, true],
-    [{ txType: { eq: 0 } }, LEGACY, true],
-    [{ txType: { in: [3, 4] } }, TRANSFER, false],
-    [{ nonce: { eq: 7 } }, TRANSFER, true],
-    [{ gasLimit: { lte: 21000 } }, TRANSFER, true],
-    [{ gasLimit: { lt: '21000' } }, TRANSFER, false],
-    [{ gasPrice: { eq: '1 gwei' } }, LEGACY, true],
-    [{ maxFeePerGas: { eq: '1 gwei' } }, TRANSFER, true],
-    [{ maxPriorityFeePerGas: { eq: '1' } }, TRANSFER, true],
-    [{ maxFeePerBlobGas: { eq: '3' } }, BLOB, true],
-    // A transaction of another type has no such number: no comparison holds, and `not` of it does.
-    [{ gasPrice: { gte: '0' } }, TRANSFER, false],
-    [{ not: { gasPrice: { gte: '0' } } }, TRANSFER, true],
-    [{ gasPrice: { notIn: ['5'] } }, TRANSFER, false],
-    [{ maxFeePerGas: { gte: '0' } }, LEGACY, false],
-    [{ maxFeePerBlobGas: { gte: '0' } }, TRANSFER, false],
-  ])('%j', (when, transaction, expected) => {
-    expect(holds(when, transaction)).toBe(expected);
+  test('compares negative numbers, and counts bytes', () => {
+    const close = (delta: bigint): Intent =>
+      callOf(calldata('close(int64 delta, bytes proof)', [delta, '0xabcdef']));
+    const when = (args: JsonValue): JsonValue => ({ call: { abi: 'desk', fn: 'close', args } });
+    const positive = when({ delta: { gte: '0' } });
+    expect([holds(positive, close(-1n)), holds(positive, close(0n))]).toEqual([false, true]);
+    const results = [2, 3].map((eq) => holds(when({ proof: { len: { eq } } }), close(0n)));
+    expect(results).toEqual([false, true]);
   });
 
-  test('of authorizations', () => {
-    expect(holds({ chainId: { eq: 1 } }, AUTHORIZATION)).toBe(true);
-    expect(holds({ nonce: { eq: 3 } }, AUTHORIZATION)).toBe(true);
-    expect(holds({ nonce: { eq: 4 } }, AUTHORIZATION)).toBe(false);
-  });
-});
-
-describe('to', () => {
-  const creation: Transaction = { ...TRANSFER, to: null, data: '0x6000' };
-  test.each<[JsonValue, boolean, boolean]>([
-    // to Carol, a creation
-    [{ in: [CAROL] }, true, false],
-    [{ in: ['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'] }, true, false],
-    [{ in: '$friends' }, true, false],
-    [{ in: [BOB] }, false, false],
-    [{ notIn: [BOB] }, true, false],
-    [{ notIn: '$friends' }, false, false],
-    [{ create: true }, false, true],
-    [{ create: false }, true, false],
-    [{ in: '$friends', notIn: [ALICE] }, true, false],
-    [{ in: [CAROL], create: false }, true, false],
-  ])('%j', (to, toCarol, creates) => {
-    expect([holds({ to }, { ...TRANSFER, to: CAROL }), holds({ to }, creation)]).toEqual([toCarol, creates]);
-  });
-});
-
-describe('lists', () => {
-  const entry = { address: BOB, storageKeys: [] };
-  test.each<[JsonValue, Transaction, boolean]>([
-    [{ accessList: { max: 0 } }, TRANSFER, true],
-    [{ accessList: { max: 0 } }, LEGACY, true],
-    [{ accessList: { max: 0 } }, { ...TRANSFER, accessList: [entry] }, false],
-    [{ accessList: { max: 1 } }, { ...TRANSFER, accessList: [entry] }, true],
-    [{ blobs: { max: 1 } }, BLOB, true],
-    [{ blobs: { max: 0 } }, BLOB, false],
-    [{ blobs: { max: 0 } }, TRANSFER, true],
-    [{ authorizations: { max: 1 } }, SET_CODE, true],
-    [{ authorizations: { max: 0 } }, SET_CODE, false],
-    [{ authorizations: { max: 0 } }, TRANSFER, true],
-    [{ authorizations: { every: { address: { in: [BOB] } } } }, SET_CODE, true],
-    [{ authorizations: { every: { address: { eq: ALICE } } } }, SET_CODE, false],
-    [{ authorizations: { every: { address: { notIn: [BOB] } } } }, SET_CODE, false],
-    [{ authorizations: { every: { chainId: { eq: 31337 } } } }, SET_CODE, true],
-    [{ authorizations: { every: { chainId: { gt: 31337 } } } }, SET_CODE, false],
-    [{ authorizations: { every: { chainId: { eq: 1 } } } }, TRANSFER, true],
-    [
-      { authorizations: { every: { chainId: { eq: 31337 } } } },
-      { ...SET_CODE, authorizationList: [authorization(31337n, BOB), authorization(0n, BOB)] },
-      false,
-    ],
-  ])('%j', (when, transaction, expected) => {
-    expect(holds(when, transaction)).toBe(expected);
+  test('with malformed arguments matches a deny rule, and no allow rule, also where no argument is named', () => {
+    const dirty = `${data}00` as Hex;
+    expect(holds({ call: { abi: 'desk', fn } }, callOf(dirty))).toBe(true);
+    expect(holds({ not: { call: { abi: 'desk', fn } } }, callOf(dirty))).toBe(true);
+    expect(holds({ call: { to: { eq: ALICE }, abi: 'desk', fn } }, callOf(dirty))).toBe(false);
+    const bounds = [{ chainId: { eq: 31337 } }, { maxTotalFee: { lte: '1 ether' } }];
+    const allow = (condition: JsonValue): JsonValue => ({
+      ...{ id: 'a', effect: 'allow', principals: { roles: ['signer'] }, keys: { names: ['*'] } },
+      operations: ['transaction'],
+      when: { all: [...bounds, condition] },
+    });
+    const policy = policyWith(MORE, allow({ call: { abi: 'desk', fn } }));
+    expect(policy.evaluate(request(callOf(data))).effect).toBe('allow');
+    expect(policy.evaluate(request(callOf(dirty)))).toMatchObject({
+      effect: 'deny',
+      failed: [{ predicate: expect.stringMatching(/^the rule could not be evaluated: bytes follow/) as string }],
+    });
   });
 
-  test('an authorization is a list of one', () => {
-    expect(
-      holds(
-        { authorizations: { max: 1, every: { address: { in: [BOB] }, chainId: { eq: 1 } } } },
-        AUTHORIZATION,
-      ),
-    ).toBe(true);
-    expect(holds({ authorizations: { every: { address: { in: [ALICE] } } } }, AUTHORIZATION)).toBe(false);
-    expect(holds({ authorizations: { max: 0 } }, AUTHORIZATION)).toBe(false);
+  test('is unknown where it cannot be decoded, in whatever order the branches stand', () => {
+    const dirty = callOf(`${data}00`);
+    const unknown = { call: { abi: 'desk', fn } };
+    const no = { nonce: { eq: 99 } };
+    const yes = { nonce: { eq: 7 } };
+    for (const [a, b] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      // Nothing the arguments could be makes the first hold, nor the second fail.
+      expect(holds({ all: [[unknown, no][a]!, [unknown, no][b]!] }, dirty)).toBe(false);
+      expect(holds({ not: { any: [[unknown, yes][a]!, [unknown, yes][b]!] } }, dirty)).toBe(false);
+      expect(holds({ all: [[unknown, yes][a]!, [unknown, yes][b]!] }, dirty)).toBe(true);
+      expect(holds({ not: { any: [[unknown, no][a]!, [unknown, no][b]!] } }, dirty)).toBe(true);
+    }
   });
 });
 
-describe('digest', () => {
+describe('token', () => {
+  const transfer = callOf(calldata('transfer(address,uint256)', [ALICE, 1_500_000n]));
+  const approve = (to: Hex): Intent => callOf(calldata('approve(address,uint256)', [ALICE, 42n]), to);
+  test.each<[{ [member: string]: JsonValue }, Intent, boolean]>([
+    [{ token: 'usdc', action: 'transfer' }, transfer, true],
+    [{ token: 'far', action: 'transfer' }, transfer, false],
+    [{ token: 'usdc', action: 'approve' }, transfer, false],
+    [{ token: 'usdc', action: ['approve', 'transfer'] }, transfer, true],
+    [{ token: 'punks', action: 'transfer' }, transfer, false],
+    [{ token: 'usdc', action: 'transfer', amount: { lte: '1.5 usdc' } }, transfer, true],
+    [{ token: 'usdc', action: 'transfer', amount: { lt: '1.5 usdc' } }, transfer, false],
+    [{ token: 'usdc', action: 'transfer', to: { in: '$friends' } }, transfer, true],
+    [{ token: 'usdc', action: 'transfer', to: { notIn: '$friends' } }, transfer, false],
+    [{ token: 'usdc', action: 'transfer', from: { isSigner: true } }, transfer, true],
+    [{ token: 'usdc', action: 'transfer', from: { isSigner: true }, to: { isSigner: true } }, transfer, false],
+    // What the effect has not fails, whichever way it is compared.
+    [{ token: 'usdc', action: 'transfer', spender: { notIn: [ALICE] } }, transfer, false],
+    // One selector: the standard of the token says whether its number is an amount or an id.
+    [{ token: 'usdc', action: 'approve', spender: { eq: ALICE }, amount: { eq: '42' } }, approve(TOKEN), true],
+    [{ token: 'punks', action: 'approve', tokenId: { eq: '42' } }, approve(CAROL), true],
+    [{ token: 'punks', action: 'approve', tokenId: { eq: '41' } }, approve(CAROL), false],
+  ])('%j', (token, intent, expected) => {
+    expect(holds({ token }, intent)).toBe(expected);
+  });
+
+  const permit = (domain: object): Intent =>
+    typedDataOf({
+      domain,
+      types: {
+        Permit: members('address owner,address spender,uint256 value,uint256 nonce,uint256 deadline'),
+      },
+      primaryType: 'Permit',
+      message: { owner: SIGNER, spender: ALICE, value: '9', nonce: '0', deadline: '1800000000' },
+    });
+
+  test('reads permits, on the chain of their domain', () => {
+    const when = { token: { token: 'usdc', action: 'permit', amount: { eq: '9' }, spender: { eq: ALICE } } };
+    expect(holds(when, permit({ chainId: 31337, verifyingContract: TOKEN }))).toBe(true);
+    expect(holds(when, permit({ chainId: 1, verifyingContract: TOKEN }))).toBe(false);
+    expect(holds(when, permit({ chainId: 31337, verifyingContract: ALICE }))).toBe(false);
+  });
+
+  test('is unknown where the domain names no chain, but only then', () => {
+    const anywhere = permit({ verifyingContract: TOKEN });
+    expect(holds({ token: { token: 'usdc', action: 'permit' } }, anywhere)).toBe(true);
+    expect(holds({ not: { token: { token: 'usdc', action: 'permit' } } }, anywhere)).toBe(true);
+    expect(holds({ token: { token: 'usdc', action: 'approve' } }, anywhere)).toBe(false);
+    expect(holds({ token: { token: 'usdc', action: 'permit', amount: { lt: '9' } } }, anywhere)).toBe(false);
+    expect(holds({ token: { token: 'punks', action: 'permit' } }, anywhere)).toBe(false);
+  });
+});
+
+describe('typed', () => {
+  const type = 'Mail(Person[] to,int8 mood,string text,uint256 until)Person(string name,address wallet)';
+  const mail = typedDataOf({
+    domain: { name: 'Mail', version: '1', chainId: 5, verifyingContract: CAROL },
+    types: {
+      Mail: members('Person[] to,int8 mood,string text,uint256 until'),
+      Person: members('string name,address wallet'),
+    },
+    primaryType: 'Mail',
+    message: {
+      to: [{ name: 'Bob', wallet: BOB }],
+      mood: -3,
+      text: 'hello',
+      until: `${NOW / 1000 + 60}`,
+    },
+  });
+
   test.each<[JsonValue, boolean]>([
-    [{ eq: 'login:web' }, true],
-    [{ eq: 'login' }, false],
-    [{ eq: 'LOGIN:WEB' }, false],
-    [{ in: ['a', 'login:web'] }, true],
-    [{ in: ['a'] }, false],
-    [{ prefix: 'login:' }, true],
-    [{ prefix: 'web' }, false],
-    [{ prefix: 'login:', in: ['login:web'] }, true],
-  ])('purpose %j', (purpose, expected) => {
-    expect(holds({ digest: { purpose } }, DIGEST)).toBe(expected);
+    [{ type }, true],
+    [{ type: 'Mail(string text)' }, false],
+    [{ domain: { name: 'Mail', version: '1', chainId: 5, verifyingContract: { eq: CAROL } } }, true],
+    [{ domain: { name: { prefix: 'Ma' }, chainId: { in: [1, 5] } } }, true],
+    [{ domain: { chainId: 1 } }, false],
+    [{ domain: { verifyingContract: { isSigner: true } } }, false],
+    // Not there.
+    [{ domain: { salt: { prefix: '0x00' } } }, false],
+    [{ type, message: { mood: { lt: '0' } } }, true],
+    [{ type, message: { mood: { gte: '0' } } }, false],
+    [{ type, message: { text: { len: { eq: 5 } } } }, true],
+    [{ type, message: { to: { every: { wallet: { in: [BOB] } }, len: { eq: 1 } } } }, true],
+    [{ type, message: { to: { some: { name: { eq: 'Ann' } } } } }, false],
+    [{ type, message: { until: { within: '1m' } } }, true],
+    [{ type, message: { until: { within: '59s' } } }, false],
+  ])('%j', (typed, expected) => {
+    expect(holds({ typed }, mail)).toBe(expected);
+  });
+
+  test('knows the chain of the domain', () => {
+    expect([holds({ chainId: { eq: 5 } }, mail), holds({ chainId: { eq: 1 } }, mail)]).toEqual([true, false]);
   });
 });
 
-describe('all, any, not', () => {
-  const yes = { nonce: { eq: 7 } };
-  const no = { nonce: { eq: 8 } };
-  test.each<[JsonValue, boolean]>([
-    [{ all: [yes, yes] }, true],
-    [{ all: [yes, { any: [no] }] }, false],
-    [{ any: [no, yes] }, true],
-    [{ any: [no, no] }, false],
-    [{ not: no }, true],
-    [{ not: yes }, false],
-    [{ not: { not: yes } }, true],
-    [{ not: { any: [no, no] } }, true],
-    [{ all: [{ any: [no, yes] }, { not: { all: [yes, { any: [no] }] } }] }, true],
-  ])('%j', (when, expected) => {
-    expect(holds(when, TRANSFER)).toBe(expected);
+describe('message', () => {
+  const message = (text: string): Intent => ({
+    operation: 'message',
+    data: `0x${Buffer.from(text).toString('hex')}`,
+  });
+  const login = (address: string, expires = ''): Intent =>
+    message(
+      `app.example wants you to sign in with your Ethereum account:\n${address}\n\nHello\n\nURI: https://app.example/in\n` +
+        `Version: 1\nChain ID: 1\nNonce: 12345678\nIssued At: 2026-11-20T09:00:00Z${expires}`,
+    );
+  const mine = '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf';
+
+  test.each<[JsonValue, Intent, boolean]>([
+    [{ re2: 'log in to [a-z]+' }, message('log in to app'), true],
+    [{ re2: 'log in to [a-z]+' }, message('please log in to app'), false],
+    [{ re2: '.*' }, { operation: 'message', data: '0xff' }, false],
+    [{ siwe: { domain: { eq: 'app.example' } } }, login(mine), true],
+    [{ siwe: { domain: { eq: 'evil.example' } } }, login(mine), false],
+    [{ siwe: { domain: { eq: 'app.example' } } }, login('0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'), false],
+    [{ siwe: { uri: { prefix: 'https://app.example/' }, chainId: { eq: 1 } } }, login(mine), true],
+    [{ siwe: { chainId: { eq: 10 } } }, login(mine), false],
+    [{ siwe: { domain: { eq: 'app.example' } } }, message('app.example'), false],
+    [{ siwe: { expiresWithin: '15m' } }, login(mine), false],
+    [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20T10:15:00Z'), true],
+    [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20t10:00:00z'), true],
+    [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20T10:15:00.001Z'), false],
+    [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20T09:59:59Z'), false],
+  ])('%j', (condition, intent, expected) => {
+    expect(holds({ message: condition }, intent)).toBe(expected);
   });
 });
 
-describe('who and with which key', () => {
-  const holdsFor = (selectors: { [name: string]: JsonValue }): boolean => {
-    const rule = { id: 'it', effect: 'deny', operations: ['message'], ...selectors };
-    const keyGroups = { warm: { tags: ['hot'] }, named: { names: ['treasury'] }, cold: { tags: ['cold'] } };
-    const policy = compilePolicy({ ...documentOf(rule), keyGroups });
-    return policy.evaluate(request({ operation: 'message', data: '0x' })).rule === 'it';
-  };
-  test.each<[{ [name: string]: JsonValue }, boolean]>([
-    [{}, true],
-    [{ principals: { roles: ['signer'] } }, true],
-    [{ principals: { roles: ['operator', 'signer'] } }, true],
-    [{ principals: { roles: ['operator'] } }, false],
-    [{ principals: { ids: ['p-1'] } }, true],
-    [{ principals: { ids: ['P-1'] } }, false],
-    [{ principals: { ids: ['payroll'] } }, false],
-    [{ principals: { roles: ['operator'], ids: ['p-1'] } }, true],
-    [{ keys: { names: ['*'] } }, true],
-    [{ keys: { names: ['treasury'] } }, true],
-    [{ keys: { names: ['hot'] } }, false],
-    [{ keys: { tags: ['hot'] } }, true],
-    [{ keys: { tags: ['treasury'] } }, false],
-    [{ keys: { groups: ['warm'] } }, true],
-    [{ keys: { groups: ['named'] } }, true],
-    [{ keys: { groups: ['cold'] } }, false],
-    [{ keys: { groups: ['cold'], names: ['treasury'] } }, true],
-    [{ principals: { roles: ['signer'] }, keys: { names: ['other'] } }, false],
-  ])('%j', (selectors, expected) => {
-    expect(holdsFor(selectors)).toBe(expected);
-  });
-
-  test('a rule is about its operations only', () => {
-    const policy = policyOf({ id: 'it', effect: 'deny', operations: ['typed-data', 'digest'] });
-    expect(policy.evaluate(request({ operation: 'message', data: '0x' })).rule).toBeUndefined();
-    expect(policy.evaluate(request(DIGEST)).rule).toBe('it');
-  });
+test('create: the hash of the init code', () => {
+  const initcodeHash = { eq: '0x2e2c65c4a8d2f8b7be8ee5d2bd1b4df0d6c2c9df37ba0cb2c5e8a0c4f5a6b9ef' };
+  const creation: Intent = { operation: 'transaction', transaction: { ...TRANSFER, to: null, data: '0x' } };
+  const empty = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470';
+  expect(holds({ create: { initcodeHash: { eq: empty } } }, creation)).toBe(true);
+  expect(holds({ create: { initcodeHash } }, creation)).toBe(false);
+  expect(holds({ create: { initcodeHash: { in: [empty, initcodeHash.eq] } } }, callOf('0x'))).toBe(false);
 });

@@ -122,8 +122,11 @@ describe('the nonce guard', () => {
   });
 
   const taken = (amount: bigint, start = 0): Charged => ({
-    ...{ limit: 'day', scope: 'all' },
-    ...{ start, end: start + 60_000, amount },
+    limit: 'day',
+    scope: 'all',
+    start,
+    end: start + 60_000,
+    amount,
   });
 
   it('keeps with a claim all that was charged for its slot', () => {

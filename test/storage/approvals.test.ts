@@ -51,8 +51,13 @@ function request(id: string, over: Partial<SigningRequest> = {}): SigningRequest
 
 function vote(principalId: string, over: Partial<Vote> = {}): Vote {
   return {
-    ...{ principalId, name: principalId, roles: ['approver'], verdict: 'approve' },
-    ...{ otp: true, mtls: false, time: '2030-01-01T01:00:00.000Z' },
+    principalId,
+    name: principalId,
+    roles: ['approver'],
+    verdict: 'approve',
+    otp: true,
+    mtls: false,
+    time: '2030-01-01T01:00:00.000Z',
     ...over,
   };
 }
@@ -108,7 +113,9 @@ describe('requests', () => {
       vote('z'),
       vote('a', { comment: 'no', verdict: 'reject' }),
     ]);
-    expect(() => storage.commit((tx) => tx.addVote('r1', vote('z', { verdict: 'reject' })))).toThrow(conflict);
+    expect(() => storage.commit((tx) => tx.addVote('r1', vote('z', { verdict: 'reject' })))).toThrow(
+      conflict,
+    );
     expect(storage.reads.request('r1')?.votes).toHaveLength(2);
     expect(() => storage.commit((tx) => tx.addVote('r3', vote('z')))).toThrow(/FOREIGN KEY/);
   });
@@ -204,7 +211,10 @@ describe('policies', () => {
   it('come back by revision, with parent and suites', () => {
     const first = { revision: 1, document: '{}', hash: 'aa', parentHash: null, suites: [] };
     const second = {
-      ...{ revision: 2, document: '{"a":1}', hash: 'bb', parentHash: 'aa' },
+      revision: 2,
+      document: '{"a":1}',
+      hash: 'bb',
+      parentHash: 'aa',
       suites: [{ name: 'pay.yaml', text: 'suite: pay' }],
     };
     expect(storage.reads.newestPolicy()).toBeUndefined();
@@ -217,6 +227,8 @@ describe('policies', () => {
       { revision: 2, hash: 'bb', parentHash: 'aa', time: '2030-01-02T00:00:00.000Z' },
       { revision: 1, hash: 'aa', parentHash: null, time: '2030-01-01T00:00:00.000Z' },
     ]);
-    expect(() => storage.commit((tx) => tx.insertPolicy(second, '2030-01-03T00:00:00.000Z'))).toThrow(/UNIQUE/);
+    expect(() => storage.commit((tx) => tx.insertPolicy(second, '2030-01-03T00:00:00.000Z'))).toThrow(
+      /UNIQUE/,
+    );
   });
 });

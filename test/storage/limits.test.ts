@@ -73,7 +73,11 @@ describe('the claims of nonces', () => {
   it('come back with what was charged for them', () => {
     const slot: NonceSlot = { keyId: 'k', version: 1, chainId: '1', nonce: '7' };
     const claim: SignedClaim = {
-      ...{ digest: 'aa', effects: 'bb', maxFee: 1n, maxPriorityFee: MAX, cancel: false },
+      digest: 'aa',
+      effects: 'bb',
+      maxFee: 1n,
+      maxPriorityFee: MAX,
+      cancel: false,
       charges: [charged(60, 60, MAX), charged(120, 300, 1n, { scope: '-' })],
     };
     expect(storage.reads.nonceClaim(slot)).toBeUndefined();

@@ -13,6 +13,7 @@ import { openKeystore, parseKeystore } from '../../keystore/web3-keystore.ts';
 import { addressOf, publicKeyOf } from '../../secp256k1.ts';
 import { ANSWER, FrameReader, FrameWriter, REQUEST, type Frame } from '../link.ts';
 import { runSelfTests } from './selftest.ts';
+import { matchTotp, newTotp } from './totp.ts';
 import { Vault, type SealedKeyPair } from './vault.ts';
 
 /**
@@ -84,6 +85,8 @@ function answer(frame: Frame): void {
 function respond(frame: Frame, fields: Fields): void {
   wipe(...frame.fields);
   writer.send({ kind: ANSWER.ok, id: frame.id, fields });
+  // The frame has a copy, and the secret of a new second factor is among them.
+  wipe(...fields);
 }
 
 function refuse(frame: Frame, error: unknown): void {
@@ -122,6 +125,10 @@ function dispatch(frame: Frame): Fields | Promise<Fields> {
       return adopt(at(fields, 0), at(fields, 1));
     case REQUEST.importKeystore:
       return importKeystore(at(fields, 0), at(fields, 1), at(fields, 2));
+    case REQUEST.newTotp:
+      return newTotp(vault, text(at(fields, 0)));
+    case REQUEST.matchTotp:
+      return matchStep(at(fields, 0), at(fields, 1), at(fields, 2), at(fields, 3));
     case REQUEST.createKeyring:
       return createKeyring(at(fields, 0), at(fields, 1));
     case REQUEST.unseal:
@@ -195,6 +202,16 @@ function adopt(key: Uint8Array, secret: Uint8Array): Fields {
   return [...pair(sealed), Buffer.from(weakKeyReason(secret) ?? '')];
 }
 
+/** The time step of a one-time code, or no field where it is wrong. */
+function matchStep(owner: Uint8Array, sealed: Uint8Array, code: Uint8Array, time: Uint8Array): Fields {
+  const now = asBuffer(time).readDoubleBE(0);
+  const step = matchTotp(vault, text(owner), sealed, text(code), now);
+  if (step === undefined) return [];
+  const field = Buffer.alloc(8);
+  field.writeDoubleBE(step);
+  return [field];
+}
+
 function pair({ publicKey, sealed }: SealedKeyPair): Fields {
   return [publicKey, sealed];
 }
@@ -209,6 +226,10 @@ function handleOf(field: Uint8Array): number {
   return asBuffer(field).readUInt32BE(0);
 }
 
+function text(field: Uint8Array): string {
+  return asBuffer(field).toString('utf8');
+}
+
 function json(field: Uint8Array): unknown {
-  return JSON.parse(asBuffer(field).toString('utf8'));
+  return JSON.parse(text(field));
 }

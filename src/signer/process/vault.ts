@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { asBuffer, toHex, wipe, type Hex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { openSecret, sealSecret, type SealedIdentity } from '../../keystore/envelope.ts';
+import { openSecret, sealSecret, type SealedIdentity, type SealedPurpose } from '../../keystore/envelope.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
 import {
   addressOf,
@@ -98,6 +98,19 @@ export class Vault {
   /** Ed25519 (RFC 8032) over the whole text. */
   signText(handle: number, text: Uint8Array): Buffer {
     return sign(null, text, ed25519PrivateKey(this.#find(handle, 'ed25519').secret));
+  }
+
+  /** Seals a secret that is not a key. The caller wipes it. */
+  sealFor(purpose: SealedPurpose, secret: Uint8Array): Buffer {
+    const keyring = this.#openKeyring();
+    const term = keyring.newestTerm;
+    return sealSecret(keyring.kek(term), term, purpose, secret);
+  }
+
+  /** What `sealFor` sealed, in memory of its own; the caller wipes it. */
+  openFor(purpose: SealedPurpose, sealed: Uint8Array): Buffer {
+    const keyring = this.#openKeyring();
+    return openSecret((term) => keyring.kek(term), purpose, sealed);
   }
 
   #seal(identity: Omit<SealedIdentity, 'address'>, secret: Uint8Array): SealedKeyPair {

@@ -1,10 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import type {
-  Proposal,
-  ProposalReads,
-  ProposalStatus,
-  ProposalWrites,
-} from '../../approvals/proposal.ts';
+import type { Proposal, ProposalReads, ProposalStatus, ProposalWrites } from '../../approvals/proposal.ts';
 import type {
   RequestFilter,
   RequestReads,
@@ -43,9 +38,7 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
   const votes = voteTable(db, 'request');
   const byId = db.prepare('SELECT * FROM requests WHERE id = ?');
   const openOfAll = db.prepare(`SELECT count(*) AS count FROM requests WHERE ${OPEN}`);
-  const openOfOne = db.prepare(
-    `SELECT count(*) AS count FROM requests WHERE ${OPEN} AND requester_id = ?`,
-  );
+  const openOfOne = db.prepare(`SELECT count(*) AS count FROM requests WHERE ${OPEN} AND requester_id = ?`);
   const insert = db.prepare(
     'INSERT INTO requests (id, status, requester_id, body, result, note) VALUES (?, ?, ?, ?, ?, ?)',
   );

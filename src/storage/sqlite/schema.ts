@@ -138,6 +138,7 @@ export const MIGRATIONS: readonly string[] = [
     rotated_from TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX credentials_of_principal ON credentials (principal_id);
+  CREATE INDEX credentials_by_match ON credentials (match) WHERE match IS NOT NULL;
 
   CREATE TABLE totp (
     principal_id TEXT PRIMARY KEY REFERENCES principals (id),

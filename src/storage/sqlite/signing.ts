@@ -41,14 +41,24 @@ export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites {
 }
 
 function chargesToJson(charges: readonly Charged[]): string {
-  return JSON.stringify(charges.map((charge) => ({ ...charge, amount: charge.amount.toString() })));
+  return JSON.stringify(
+    charges.map(({ limit, scope, start, end, amount }) => ({
+      limit,
+      scope,
+      start,
+      end,
+      amount: `${amount}`,
+    })),
+  );
 }
 
 function chargesOf(json: string): readonly Charged[] {
   // What most transactions have: no limit applies to them.
   if (json === '[]') return [];
   const charges = JSON.parse(json) as readonly (Omit<Charged, 'amount'> & { readonly amount: string })[];
-  return charges.map((charge) => ({ ...charge, amount: BigInt(charge.amount) }));
+  return charges.map(({ limit, scope, start, end, amount }) => {
+    return { limit, scope, start, end, amount: BigInt(amount) };
+  });
 }
 
 export function idempotencyTable(db: DatabaseSync): IdempotencyReads & IdempotencyWrites {

@@ -71,10 +71,8 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const seal = sealTables(db);
   const policy = policyTable(db);
   const writes = auditWrites(db);
-  const tables = {
-    ...{ ...keys, ...access, ...nonces, ...usage, ...denied, ...requests, ...proposals },
-    ...{ ...idempotency, ...seal, ...policy },
-  };
+  const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals };
+  const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes };
 
   const begin = db.prepare('BEGIN IMMEDIATE');

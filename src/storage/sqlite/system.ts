@@ -41,7 +41,9 @@ interface PolicyRow {
 export function policyTable(db: DatabaseSync): PolicyReads & PolicyWrites {
   const newest = db.prepare('SELECT * FROM policies ORDER BY revision DESC LIMIT 1');
   const byRevision = db.prepare('SELECT * FROM policies WHERE revision = ?');
-  const all = db.prepare('SELECT revision, hash, parent_hash, loaded_at FROM policies ORDER BY revision DESC');
+  const all = db.prepare(
+    'SELECT revision, hash, parent_hash, loaded_at FROM policies ORDER BY revision DESC',
+  );
   const insert = db.prepare('INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)');
 
   return {
