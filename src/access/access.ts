@@ -9,7 +9,7 @@ import {
   type CredentialOptions,
   type NewCredential,
 } from './credentials.ts';
-import { isWithin } from './networks.ts';
+import { refuseWithoutAdmin } from './last-admin.ts';
 import {
   isFederated,
   isLive,
@@ -97,7 +97,7 @@ export class AccessService {
         );
       }
       tx.updatePrincipal(id, { roles, state });
-      this.#refuseWithoutAdmin(ownCredential);
+      refuseWithoutAdmin(this.#reads, ownCredential);
       return principalToJson(after);
     });
     return after;
@@ -205,7 +205,7 @@ export class AccessService {
     const detail = { id, principal: principal.name };
     await act.commit({ kind: 'credential.revoked', outcome: 'done', detail }, (tx) => {
       tx.revokeCredential(id, revokedAt);
-      this.#refuseWithoutAdmin(ownCredential);
+      refuseWithoutAdmin(this.#reads, ownCredential);
       return credentialToJson(revoked);
     });
     return revoked;
@@ -233,18 +233,6 @@ export class AccessService {
       `the last rotation is not over: wait until ${other.id} has expired, or revoke it`,
     );
   }
-
-  /** After a change and inside its commit, so that two at once can't each count on the other's admin. */
-  #refuseWithoutAdmin(ownCredential: string): void {
-    const canAdminister = (principal: Principal): boolean =>
-      isAdmin(principal) &&
-      this.#reads.credentialsOf(principal.id).some((credential) => isUsable(credential, ownCredential));
-    if (this.list().some(canAdminister)) return;
-    throw new CountersignError(
-      'conflict',
-      'nobody could administer the service after this: give another enabled principal the role admin first, and a credential without expiry for the loopback interface',
-    );
-  }
 }
 
 export function principalToJson({ id, name, roles, state, createdAt }: Principal): {
@@ -270,25 +258,6 @@ function detailOf(credential: Credential): { readonly [name: string]: JsonValue 
     ...(expiresAt !== undefined && { expiresAt }),
     cidrs,
   };
-}
-
-/** The addresses that callers on this machine come from. */
-const LOOPBACK = ['127.0.0.1', '::1'];
-
-/** For good, and from this machine; the caller's own has just proven that it can be used. */
-function isUsable(
-  { id, kind, revokedAt, expiresAt, cidrs }: Credential,
-  ownCredential: string,
-): boolean {
-  if (revokedAt !== undefined) return false;
-  if (id === ownCredential) return true;
-  // Whether a certificate lets anybody in depends on its CA and on how the service is started.
-  if (kind !== 'token') return false;
-  return expiresAt === undefined && LOOPBACK.some((address) => isWithin(cidrs, address));
-}
-
-function isAdmin({ roles, state }: Principal): boolean {
-  return state === 'enabled' && roles.includes('admin');
 }
 
 function refuseForbidden(roles: readonly Role[]): void {

@@ -3,9 +3,10 @@ import type { Recorder } from '../audit/log.ts';
 import { Recent } from './recent.ts';
 import { Buckets, type RateLimit } from './throttle.ts';
 
-/** Entries of their own for all failed authentications together, and for what one credential may not do. */
+/** Entries of their own: for all failed authentications, for what one caller may not do, and for all locks. */
 const UNAUTHENTICATED: RateLimit = { burst: 100, perSecond: 20 };
 const FORBIDDEN: RateLimit = { burst: 20, perSecond: 2 };
+const LOCKED: RateLimit = { burst: 20, perSecond: 1 };
 /** Those beyond are in the log, as one number, after this time at the latest. */
 const SUMMARY_MS = 1_000;
 /** Callers whose refusals are counted each on its own. */
@@ -19,23 +20,27 @@ export class Refusals {
   readonly #recorder: Recorder<unknown>;
   readonly #now: () => number;
   readonly #unauthenticated: CountedEntries;
+  readonly #locked: CountedEntries;
   readonly #forbidden = new Recent<CountedEntries>(MAX_CALLERS);
 
   /** @param now milliseconds of a clock that does not step back. */
   constructor(recorder: Recorder<unknown>, now: () => number = () => performance.now()) {
     this.#recorder = recorder;
     this.#now = now;
-    this.#unauthenticated = new CountedEntries(
-      recorder,
-      { kind: 'access.unauthenticated', outcome: 'denied' },
-      UNAUTHENTICATED,
-      now,
-    );
+    const unauthenticated = { kind: 'access.unauthenticated', outcome: 'denied' } as const;
+    this.#unauthenticated = new CountedEntries(recorder, unauthenticated, UNAUTHENTICATED, now);
+    const locked = { kind: 'credential.locked', outcome: 'denied' } as const;
+    this.#locked = new CountedEntries(recorder, locked, LOCKED, now);
   }
 
   /** Resolves when the entry is on disk; at once for one that is counted only. Throws `unavailable`. */
   async unauthenticated(draft: EntryDraft): Promise<void> {
     await this.#unauthenticated.record(draft);
+  }
+
+  /** The same for a credential that is locked from now on. */
+  async locked(draft: EntryDraft): Promise<void> {
+    await this.#locked.record(draft);
   }
 
   /**
@@ -65,7 +70,7 @@ export class Refusals {
 
   /** Writes the entries of those that were counted only, if there are any. While the log can't write, they wait. */
   async flush(): Promise<void> {
-    await Promise.all([this.#unauthenticated, ...this.#forbidden.values()].map((each) => each.flush()));
+    await Promise.all([this.#unauthenticated, this.#locked, ...this.#forbidden.values()].map((each) => each.flush()));
   }
 }
 

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import express, { type Express, type Request, type Response } from 'express';
-import { authenticate, Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
-import type { FailedAuthentications } from '../access/failures.ts';
-import type { EntryActor } from '../audit/entry.ts';
+import type { Caller } from '../access/credentials.ts';
+import { RateLimited } from '../access/throttle.ts';
 import { CountersignError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { actorOf, type Admission } from './admission.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
 import { STATUS_OF, toProblem, type Problem } from './problems.ts';
@@ -17,7 +17,7 @@ export interface AppOptions {
   readonly routes: readonly Route[];
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly failures: FailedAuthentications;
+  readonly admission: Admission;
 }
 
 /** Room for a thousand transfers in one batch. */
@@ -29,7 +29,7 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const readBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
 
 /** Every request in one line: find the route, authenticate, authorise, parse, do it once, answer. */
-export function createApp({ service, routes, log, metrics, failures }: AppOptions): Express {
+export function createApp({ service, routes, log, metrics, admission }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.enable('strict routing').enable('case sensitive routing');
@@ -85,17 +85,15 @@ export function createApp({ service, routes, log, metrics, failures }: AppOption
 
   async function answer(route: Route, req: Request, res: Response): Promise<Reply> {
     const { params, query } = req;
+    const requestId = res.locals['requestId'] as string;
+    const visit = admission.visit(req, requestId);
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
 
-    const requestId = res.locals['requestId'] as string;
-    const address = peerAddress(req);
-    const admit = (): Caller =>
-      authorise(route, authenticate(service.reads, req.get('authorization'), address));
     try {
-      const { principal } = admit();
+      const { caller, admit } = await admission.enter(route, req, visit);
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
       const body = route.body === undefined ? undefined : parseStrictJson(raw);
-      const key = idempotencyKey(route, req, principal.id, raw);
+      const key = idempotencyKey(route, req, caller.principal.id, raw);
       const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
       return await once(key, res, route, admit, (caller) => {
         const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
@@ -108,31 +106,7 @@ export function createApp({ service, routes, log, metrics, failures }: AppOption
         return route.run({ params, query, body }, context);
       });
     } catch (error) {
-      await recordRefusal(error, route, req, { address, requestId });
-      throw error;
-    }
-  }
-
-  async function recordRefusal(
-    error: unknown,
-    route: Route,
-    { path }: Request,
-    { address, requestId }: { readonly address: string; readonly requestId: string },
-  ): Promise<void> {
-    const where = { method: route.method, route: route.path };
-    if (error instanceof Unauthenticated) {
-      const { reason, credentialId } = error;
-      await failures.record({
-        kind: 'access.unauthenticated',
-        outcome: 'denied',
-        actor: { address, ...(credentialId !== undefined && { credential: credentialId }) },
-        requestId,
-        detail: { reason, ...where },
-      });
-    }
-    if (error instanceof Forbidden) {
-      const act = new RequestAct(service.log, actorOf(error.caller), requestId);
-      await act.record({ kind: 'access.forbidden', outcome: 'denied', detail: { ...where, path } });
+      throw await admission.refused(error, route, req, visit);
     }
   }
 
@@ -195,20 +169,9 @@ export function createApp({ service, routes, log, metrics, failures }: AppOption
     }
     if (problem.code === 'unauthenticated') res.set('WWW-Authenticate', 'Bearer');
     if (problem.status === 503) res.set('Retry-After', '1');
+    if (error instanceof RateLimited) res.set('Retry-After', String(error.retryAfter));
     res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }
-}
-
-/** The caller, when its roles let it call the route. */
-function authorise({ access }: Route, caller: Caller): Caller {
-  if (typeof access === 'string' || access.some((role) => caller.principal.roles.includes(role)))
-    return caller;
-  throw new Forbidden(caller, `this takes the role ${access.join(' or ')}`);
-}
-
-/** The route context's caller as audit entries name it. */
-function actorOf({ principal, credentialId, address }: Caller): EntryActor {
-  return { principal: principal.name, credential: credentialId, address };
 }
 
 function send(res: Response, { status, body, mediaType }: Reply): void {
@@ -251,12 +214,6 @@ function describe(error: unknown): string {
   const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
   const { code } = error as { code?: unknown };
   return [typeof code === 'string' ? `${error.name} ${code}` : error.name, ...frames].join('\n');
-}
-
-function peerAddress(req: Request): string {
-  const address = req.socket.remoteAddress ?? '';
-  // An IPv4 peer of a dual-stack listener.
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
 function pathPattern(path: string): RegExp {

@@ -249,14 +249,22 @@ export const statusShape = z.strictObject({
 
 export const principalShape = z.strictObject({
   id: z.string(),
-  name: nameSchema,
-  roles: z.array(z.enum(ROLES)),
+  name: z.string().meta({ description: 'Of one that an identity provider vouches for: `provider:subject`.' }),
+  roles: z
+    .array(z.enum(ROLES))
+    .meta({ description: 'Of one that an identity provider vouches for, those of its newest token.' }),
   state: z.enum(['enabled', 'disabled']),
   createdAt: time,
 });
 
 export const credentialShape = z.strictObject({
   id: z.string(),
+  kind: z.enum(['token', 'certificate']),
+  match: z
+    .string()
+    .optional()
+    .meta({ description: 'Which client certificate it is: `sha256:<hex>`, `dns:<name>` or `uri:<uri>`.' }),
+  rotatedFrom: z.string().optional().meta({ description: 'The token that this one takes the place of.' }),
   createdAt: time,
   expiresAt: time.optional(),
   cidrs: z.array(z.string()),

@@ -71,7 +71,13 @@ function parts(condition: Json): readonly [name: string, value: Json] {
 
 /** Predicates by which an allow rule covers an effect: without them it may match more, and still allow less. */
 const COVERING: ReadonlySet<string> = new Set([
-  ...['to', 'create', 'blobs', 'authorizations', 'call', 'token', 'typed'],
+  'to',
+  'create',
+  'blobs',
+  'authorizations',
+  'call',
+  'token',
+  'typed',
 ]);
 
 interface Pair {

@@ -9,7 +9,6 @@ import {
   BLOB,
   BOB,
   ETHER,
-  LEGACY,
   OWNER,
   policyOf,
   request,
@@ -18,7 +17,6 @@ import {
 } from './fixtures.ts';
 
 const DENY = { id: 'no', effect: 'deny', operations: ['transaction'] };
-const CALLDATA = 'calldata is not covered by any rule: this version does not decode calls';
 
 describe('a decision', () => {
   test('names rule, revision and hash', () => {
@@ -151,79 +149,6 @@ describe('a decision', () => {
     );
     expect(failed?.[0]?.predicate).toMatch(/^digest\.purpose: "\\"\\nx{300,}… does not start with "login:"$/);
     expect(failed?.[0]?.predicate.length).toBeLessThan(500);
-  });
-});
-
-describe('cover', () => {
-  const plain = policyOf(allowTransfers());
-  const call = { ...TRANSFER, data: '0xa9059cbb' } as const;
-
-  test('reaches plain transfers of types 0 to 2, with or without access list', () => {
-    for (const transaction of [
-      LEGACY,
-      TRANSFER,
-      { ...TRANSFER, accessList: [{ address: BOB, storageKeys: [] }] },
-    ]) {
-      expect(plain.evaluate(request(transaction)).effect).toBe('allow');
-    }
-  });
-
-  test('does not reach calldata, whatever the rule says', () => {
-    for (const rule of [allowTransfers(), allowTransfers({ to: { in: [ALICE] } })]) {
-      expect(policyOf(rule).evaluate(request(call))).toMatchObject({
-        effect: 'deny',
-        reason: CALLDATA,
-        failed: [{ rule: 'pay', predicate: `data: ${CALLDATA}` }],
-      });
-    }
-    expect(policyOf().evaluate(request(call)).reason).toBe(CALLDATA);
-    expect(policyOf(allowTransfers(), DENY).evaluate(request(call)).rule).toBe('no');
-  });
-
-  test('reaches a contract creation only by a rule that says so', () => {
-    const creation: Transaction = { ...TRANSFER, to: null, data: '0x6000' };
-    expect(plain.evaluate(request(creation))).toMatchObject({
-      effect: 'deny',
-      failed: [
-        { rule: 'pay', predicate: 'to: a contract creation is not covered without `to: { create: true }`' },
-      ],
-    });
-    const creator = policyOf(allowTransfers({ to: { create: true } }));
-    expect(creator.evaluate(request(creation)).effect).toBe('allow');
-    expect(creator.evaluate(request({ ...creation, data: '0x' })).effect).toBe('allow');
-    expect(creator.evaluate(request(TRANSFER)).effect).toBe('deny');
-  });
-
-  test('reaches blobs only by a rule that bounds them on every path', () => {
-    const effects = [
-      [],
-      [{ blobs: { max: 1 } }],
-      [{ blobs: { max: 0 } }],
-      [{ any: [{ blobs: { max: 1 } }, { nonce: { eq: 7 } }] }],
-      [{ not: { blobs: { max: 0 } } }],
-    ].map((conditions) => policyOf(allowTransfers(...conditions)).evaluate(request(BLOB)).effect);
-    expect(effects).toEqual(['deny', 'allow', 'deny', 'deny', 'deny']);
-    expect(
-      policyOf(allowTransfers({ blobs: { max: 1 } })).evaluate(request({ ...BLOB, data: '0x00' })).effect,
-    ).toBe('deny');
-  });
-
-  test('reaches a set-code transaction only by a rule that bounds length and chains of its list', () => {
-    const every = { chainId: { eq: 31337 } };
-    const cases: [JsonValue[], string][] = [
-      [[], 'deny'],
-      [[{ authorizations: { max: 4 } }], 'deny'],
-      [[{ authorizations: { every } }], 'deny'],
-      [[{ authorizations: { max: 4, every: { address: { in: [BOB] } } } }], 'deny'],
-      [[{ authorizations: { max: 4, every: { chainId: { gte: 1 } } } }], 'deny'],
-      [[{ authorizations: { max: 4, every } }], 'allow'],
-      [[{ authorizations: { max: 4 } }, { authorizations: { every } }], 'allow'],
-      [[{ authorizations: { max: 0, every } }], 'deny'],
-      [[{ authorizations: { max: 4, every: { chainId: { in: [1] } } } }], 'deny'],
-    ];
-    for (const [conditions, effect] of cases) {
-      expect(policyOf(allowTransfers(...conditions)).evaluate(request(SET_CODE)).effect).toBe(effect);
-    }
   });
 });
 

@@ -59,8 +59,10 @@ export const SET_CODE: SetCodeTransaction = {
 };
 
 /** Who asks, with which key, and what else a request has beside what is to be signed. */
-export type Caller = Pick<PolicyRequest, 'principal' | 'key'> &
-  Partial<Pick<PolicyRequest, 'source' | 'now' | 'breakGlass'>>;
+export interface Caller extends Partial<Pick<PolicyRequest, 'source' | 'now' | 'breakGlass'>> {
+  readonly principal: PolicyRequest['principal'];
+  readonly key: Pick<PolicyRequest['key'], 'name' | 'tags'> & Partial<PolicyRequest['key']>;
+}
 
 /** The address of the key in every request, unless it is said otherwise. */
 export const SIGNER: Hex = '0x7e5f4552091a69125d5dfcb7b8c2659029395bdf';
@@ -70,14 +72,15 @@ export const NOW = Date.parse('2026-11-20T10:00:00Z');
 
 export const OWNER = {
   principal: { id: 'p-1', name: 'payroll', roles: ['signer'] },
-  key: { name: 'treasury', tags: ['hot'], address: SIGNER, draining: false },
+  key: { name: 'treasury', tags: ['hot'] },
 } satisfies Caller;
 
 export function request(subject: Transaction | PolicyIntent, caller: Caller = OWNER): PolicyRequest {
   const intent: PolicyIntent =
     'operation' in subject ? subject : { operation: 'transaction', transaction: subject };
-  const effects = decodeEffects(intent, caller.key.address);
-  return { source: { address: undefined, mtls: false }, now: NOW, ...caller, intent, effects };
+  const key = { address: SIGNER, draining: false, ...caller.key };
+  const effects = decodeEffects(intent, key.address);
+  return { source: { address: undefined, mtls: false }, now: NOW, ...caller, key, intent, effects };
 }
 
 export function policyOf(...rules: readonly JsonValue[]): CompiledPolicy {

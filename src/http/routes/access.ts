@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { credentialToJson, principalToJson } from '../../access/access.ts';
+import { credentialToJson, principalToJson, type Rotated } from '../../access/access.ts';
+import { matchText } from '../../access/certificates.ts';
+import { isFederated } from '../../access/principals.ts';
+import type { Answer } from '../../audit/act.ts';
+import { CountersignError } from '../../errors.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import { cidrSchema, credentialShape, nameSchema, pageOf, principalShape, rolesSchema } from '../shapes.ts';
@@ -17,6 +21,72 @@ const futureTime = z.iso
   .refine((time) => new Date(time) > new Date(), 'must be in the future')
   .transform((time) => new Date(time).toISOString());
 
+const cidrsSchema = z.array(cidrSchema).max(32);
+
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+
+/** One of three ways to name a certificate, compared as a whole: there are no wildcards. */
+const matchFields = {
+  fingerprint: z
+    .string()
+    .regex(
+      /^[0-9a-fA-F]{2}(?::?[0-9a-fA-F]{2}){31}$/,
+      'must be the SHA-256 fingerprint: 32 bytes in hex, with or without colons',
+    )
+    .optional()
+    .meta({ description: 'SHA-256 of the certificate.' }),
+  dns: z
+    .string()
+    .max(253)
+    .regex(new RegExp(`^${LABEL}(?:\\.${LABEL})*$`, 'i'), 'must be a host name, without wildcard')
+    .optional()
+    .meta({ description: 'A DNS name among its subject alternative names.' }),
+  uri: z
+    .string()
+    .max(2_048)
+    .regex(/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/, 'must be a URI, such as spiffe://example.org/backend')
+    .optional()
+    .meta({ description: 'A URI among its subject alternative names; a SPIFFE ID has to be the only one.' }),
+};
+
+const certificateBody = z
+  .strictObject({ ...matchFields, expiresAt: futureTime.optional(), cidrs: cidrsSchema.optional() })
+  .refine(
+    ({ fingerprint, dns, uri }) => [fingerprint, dns, uri].filter((each) => each !== undefined).length === 1,
+    'must have exactly one of fingerprint, dns and uri',
+  );
+
+function matchOf({ fingerprint, dns, uri }: z.output<typeof certificateBody>): string {
+  if (fingerprint !== undefined) return matchText({ fingerprint });
+  return matchText(dns === undefined ? { uri: uri ?? '' } : { dns });
+}
+
+const rotationBody = z.strictObject({
+  overlap: z
+    .int()
+    .min(0)
+    .max(7 * 24 * 60 * 60)
+    .default(3_600)
+    .meta({ description: 'Seconds for which the old token is still valid.' }),
+});
+
+const rotatedAnswer = {
+  status: 201,
+  description: 'The new credential and its token, and when the old one ends.',
+  schema: z.strictObject({
+    id: z.string(),
+    token: z.string(),
+    expiresAt: z.string().optional(),
+    rotatedFrom: z.string(),
+    predecessorExpiresAt: z.string(),
+  }),
+};
+
+function rotatedToJson({ credential, token, predecessorExpiresAt }: Rotated, rotatedFrom: string): Answer {
+  const { id, expiresAt } = credential;
+  return { id, token, ...(expiresAt !== undefined && { expiresAt }), rotatedFrom, predecessorExpiresAt };
+}
+
 export function accessRoutes({ access }: Service): Route[] {
   return [
     route(
@@ -29,10 +99,40 @@ export function accessRoutes({ access }: Service): Route[] {
         answer: {
           status: 200,
           description: 'The caller.',
-          schema: principalShape.extend({ credential: z.string() }),
+          schema: principalShape.extend({
+            credential: z.string(),
+            mtls: z.boolean().meta({ description: 'A client certificate of the caller came with the request.' }),
+          }),
         },
       },
-      (_input, { caller }) => ({ ...principalToJson(caller.principal), credential: caller.credentialId }),
+      (_input, { caller }) => ({
+        ...principalToJson(caller.principal),
+        credential: caller.credentialId,
+        mtls: caller.mtls,
+      }),
+    ),
+    route(
+      {
+        method: 'POST',
+        path: '/v1/me/credentials/rotate',
+        tag,
+        summary: 'Rotate the token that this is called with',
+        description:
+          'A new token with the same networks and lifetime; the old one ends after the overlap. It is in this answer and nowhere else. While the token before it is still valid, a further rotation is a conflict.',
+        access: 'authenticated',
+        body: rotationBody,
+        answer: rotatedAnswer,
+        secretAnswer: true,
+      },
+      async ({ body: { overlap } }, { act, caller: { principal, credentialId } }) => {
+        if (isFederated(principal)) {
+          throw new CountersignError('unprocessable', 'an identity provider gives this caller its tokens');
+        }
+        return rotatedToJson(
+          await access.rotateCredential(act, principal.id, credentialId, overlap),
+          credentialId,
+        );
+      },
     ),
     route(
       {
@@ -101,7 +201,7 @@ export function accessRoutes({ access }: Service): Route[] {
         params: idParams,
         body: z.strictObject({
           expiresAt: futureTime.optional(),
-          cidrs: z.array(cidrSchema).max(32).optional(),
+          cidrs: cidrsSchema.optional(),
         }),
         answer: {
           status: 201,
@@ -115,6 +215,37 @@ export function accessRoutes({ access }: Service): Route[] {
         const { expiresAt } = credential;
         return { id: credential.id, token, ...(expiresAt !== undefined && { expiresAt }) };
       },
+    ),
+    route(
+      {
+        method: 'POST',
+        path: '/v1/principals/{id}/certificates',
+        tag,
+        summary: 'Let a client certificate stand for a principal',
+        description: 'It is listed, and revoked, with the credentials.',
+        access: ['admin'],
+        params: idParams,
+        body: certificateBody,
+        answer: { status: 201, description: 'The credential.', schema: credentialShape },
+      },
+      async ({ params: { id }, body }, { act }) =>
+        credentialToJson(await access.createCertificate(act, id, matchOf(body), body)),
+    ),
+    route(
+      {
+        method: 'POST',
+        path: '/v1/principals/{id}/credentials/{credential}/rotate',
+        tag,
+        summary: 'Rotate the token of a principal',
+        description: 'As principals do themselves with /v1/me/credentials/rotate.',
+        access: ['admin'],
+        params: credentialParams,
+        body: rotationBody,
+        answer: rotatedAnswer,
+        secretAnswer: true,
+      },
+      async ({ params: { id, credential }, body: { overlap } }, { act }) =>
+        rotatedToJson(await access.rotateCredential(act, id, credential, overlap), credential),
     ),
     route(
       {

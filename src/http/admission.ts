@@ -1,0 +1,125 @@
+import type { Request } from 'express';
+import type { Authenticator } from '../access/authenticator.ts';
+import { Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
+import type { Refusals } from '../access/failures.ts';
+import { canonicalAddress, clientAddress } from '../access/networks.ts';
+import { Locked, type Throttle } from '../access/throttle.ts';
+import type { EntryActor, EntryDraft } from '../audit/entry.ts';
+import { clientCertificateOf } from './client-certificate.ts';
+import type { Route } from './route.ts';
+
+export interface AdmissionParts {
+  readonly authenticator: Authenticator;
+  readonly throttle: Throttle;
+  readonly refusals: Refusals;
+  /** Networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** One request at the door. */
+export interface Visit {
+  readonly requestId: string;
+  /** The client's IP address. */
+  readonly address: string;
+}
+
+/** Who may call what. What is refused here is in the audit log before it is answered. */
+export class Admission {
+  readonly #parts: AdmissionParts;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws `rate_limited` when its address has asked too often. */
+  visit(req: Request, requestId: string): Visit {
+    const peer = canonicalAddress(req.socket.remoteAddress ?? '') ?? '';
+    const address = clientAddress(peer, req.get('x-forwarded-for'), this.#parts.trustedProxies);
+    this.#parts.throttle.countRequest(address);
+    return { requestId, address };
+  }
+
+  /**
+   * The caller, and the same question again for later: to be asked right before what the caller wants is done. Throws
+   * what `refused` takes.
+   */
+  async enter(
+    route: Route,
+    req: Request,
+    { requestId, address }: Visit,
+  ): Promise<{ readonly caller: Caller; readonly admit: () => Caller }> {
+    const { authenticator, throttle } = this.#parts;
+    const authorization = req.get('authorization');
+    const certificate = clientCertificateOf(req.socket);
+    const proof = await authenticator.prove({ authorization, certificate, address, requestId });
+    if (proof.kind === 'token') throttle.refuseLocked(proof.credentialId, address);
+    const admit = (): Caller => authorise(route, authenticator.admit(proof));
+    const caller = authenticator.admit(proof);
+    throttle.countCall(caller.principal.id, caller.credentialId);
+    return { caller: authorise(route, caller), admit };
+  }
+
+  /** Writes what was refused, and by whom, wherever in a request it was. @returns the error to answer. */
+  async refused(error: unknown, route: Route, { path }: Request, visit: Visit): Promise<unknown> {
+    const { throttle, refusals } = this.#parts;
+    const where = { method: route.method, route: route.path };
+    if (error instanceof Unauthenticated) {
+      // First, and with nothing before it that waits: a secret that is tried meanwhile has to be counted, too.
+      const { answer, locks } = throttle.countFailure(error, visit.address);
+      await this.#recordFailure(error.reason, error.credentialId, where, visit);
+      if (locks) await refusals.locked(lockEntry(error, visit));
+      return answer;
+    }
+    if (error instanceof Locked) {
+      await this.#recordFailure('locked credential', error.credentialId, where, visit);
+    } else if (error instanceof Forbidden) {
+      await refusals.forbidden({
+        kind: 'access.forbidden',
+        outcome: 'denied',
+        actor: actorOf(error.caller),
+        requestId: visit.requestId,
+        detail: { ...where, path },
+      });
+    }
+    return error;
+  }
+
+  async #recordFailure(
+    reason: string,
+    credential: string | undefined,
+    where: { readonly method: string; readonly route: string },
+    { requestId, address }: Visit,
+  ): Promise<void> {
+    await this.#parts.refusals.unauthenticated({
+      kind: 'access.unauthenticated',
+      outcome: 'denied',
+      actor: { address, ...(credential !== undefined && { credential }) },
+      requestId,
+      detail: { reason, ...where },
+    });
+  }
+}
+
+function lockEntry({ credentialId }: Unauthenticated, { requestId, address }: Visit): EntryDraft {
+  const actor = { ...(credentialId !== undefined && { credential: credentialId }), address };
+  return { kind: 'credential.locked', outcome: 'denied', actor, requestId };
+}
+
+/** The caller as audit entries name it. */
+export function actorOf({ principal, credentialId, address, certificate }: Caller): EntryActor {
+  return {
+    principal: principal.name,
+    principalId: principal.id,
+    roles: principal.roles,
+    credential: credentialId,
+    ...(certificate !== undefined && { certificate }),
+    address,
+  };
+}
+
+/** The caller, when its roles let it call the route. */
+function authorise({ access }: Route, caller: Caller): Caller {
+  if (typeof access === 'string' || access.some((role) => caller.principal.roles.includes(role)))
+    return caller;
+  throw new Forbidden(caller, `this takes the role ${access.join(' or ')}`);
+}
