@@ -3,8 +3,76 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { cidrProblem } from './access/networks.ts';
+import { ROLES } from './access/roles.ts';
 import { CountersignError, invalidField } from './errors.ts';
 import { parseWith } from './schema.ts';
+
+const file = z
+  .string()
+  .min(1)
+  .transform((name) => path.resolve(name));
+const rateLimit = z.strictObject({
+  perSecond: z.number().positive().max(1e6),
+  burst: z.int().min(1).max(1e6),
+});
+const claim = z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(16)]);
+const cidr = z.string().superRefine((network, context) => {
+  const problem = cidrProblem(network);
+  if (problem !== undefined) context.addIssue(problem);
+});
+
+/** Signatures by public keys only: with a shared secret, whoever can verify a token can make one. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
+
+const tlsSchema = z.strictObject({
+  cert: file,
+  key: file,
+  clientCa: file.optional(),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.3'),
+});
+
+const oidcSchema = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be 1 to 31 of a-z, 0-9 and "-"'),
+    issuer: z.string().min(1),
+    audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+    jwks: z
+      .string()
+      .min(1)
+      .transform((place) => (isUrl(place) ? place : path.resolve(place)))
+      .optional(),
+    ca: file.optional(),
+    tokenFile: file.optional(),
+    algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['RS256', 'ES256', 'PS256', 'EdDSA']),
+    subject: claim.default('sub'),
+    roles: z
+      .array(z.strictObject({ claim, value: z.string().min(1), roles: z.array(z.enum(ROLES)).min(1) }))
+      .min(1),
+    maxAge: z.int().min(1).optional(),
+    clockTolerance: z.int().min(0).max(60).default(0),
+  })
+  .refine(({ jwks, tokenFile }) => tokenFile === undefined || isUrl(jwks), {
+    path: ['tokenFile'],
+    message: 'is for keys that are fetched from the URL in jwks',
+  });
+
+/** Plain HTTP is refused where it would be used. */
+function isUrl(text: string | undefined): boolean {
+  return text !== undefined && /^https?:/i.test(text);
+}
 
 export interface Config {
   /** Absolute. */
@@ -15,7 +83,19 @@ export interface Config {
   /** Make a demo key and a demo signer at the first start. */
   readonly demo: boolean;
   readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
+  /** Plain HTTP, on a loopback address only, when absent. All files are absolute. */
+  readonly tls?: Readonly<z.output<typeof tlsSchema>>;
+  /** The identity providers whose tokens let principals in. */
+  readonly oidc: readonly Readonly<z.output<typeof oidcSchema>>[];
+  /** Networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly rateLimit: Readonly<z.output<typeof rateLimitSchema>>;
 }
+
+const rateLimitSchema = z.strictObject({
+  credential: rateLimit.optional(),
+  address: rateLimit.optional(),
+});
 
 const settingsSchema = z.strictObject({
   data: z.string().min(1).optional(),
@@ -23,6 +103,10 @@ const settingsSchema = z.strictObject({
   seal: z.enum(['file', 'passphrase']).optional(),
   demo: z.boolean().optional(),
   logLevel: z.enum(['info', 'warn', 'error', 'silent']).optional(),
+  tls: tlsSchema.optional(),
+  oidc: z.array(oidcSchema).max(16).optional(),
+  trustedProxies: z.array(cidr).max(64).optional(),
+  rateLimit: rateLimitSchema.optional(),
 });
 type Settings = z.infer<typeof settingsSchema>;
 
@@ -37,12 +121,17 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
   const fromFile = file === undefined ? {} : readSettings(file);
   const fromFlags = parseWith(settingsSchema, defined(given), 'the command line');
   const settings: Settings = { ...fromFile, ...fromEnvironment(environment), ...fromFlags };
+  const { tls } = settings;
   return {
     data: path.resolve(settings.data ?? 'data'),
-    listen: parseListen(settings.listen ?? '127.0.0.1:8700'),
+    listen: parseListen(settings.listen ?? '127.0.0.1:8700', tls !== undefined),
     seal: settings.seal ?? 'file',
     demo: settings.demo ?? true,
     logLevel: settings.logLevel ?? 'info',
+    ...(tls !== undefined && { tls }),
+    oidc: settings.oidc ?? [],
+    trustedProxies: settings.trustedProxies ?? [],
+    rateLimit: settings.rateLimit ?? {},
   };
 }
 
@@ -71,16 +160,16 @@ function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
 
-function parseListen(text: string): Config['listen'] {
+function parseListen(text: string, secure: boolean): Config['listen'] {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65_535)
     throw invalidField('listen', 'must be HOST:PORT, such as 127.0.0.1:8700');
-  if (!isLoopback(host)) {
+  if (!secure && !isLoopback(host)) {
     throw invalidField(
       'listen',
-      `${host} is not a loopback address: this version speaks plain HTTP and stays on the machine`,
+      `${host} is not a loopback address, and plain HTTP stays on the machine: configure tls`,
     );
   }
   return { host, port };

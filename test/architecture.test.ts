@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   log: [],
   metrics: [],
   secp256k1: ['bytes'],
-  config: ['errors', 'schema'],
+  config: ['errors', 'schema', 'access'],
   intent: FOUNDATION,
   keystore: [...FOUNDATION, 'files'],
   effects: [...FOUNDATION, 'intent'],
@@ -48,6 +48,8 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
   ['cli', 'http', ['src/http/shapes.ts', 'src/http/json.ts']],
   // The names of the roles, which policies may use.
   ['policy', 'access', ['src/access/roles.ts']],
+  // What settings are checked against.
+  ['config', 'access', ['src/access/networks.ts', 'src/access/roles.ts']],
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '..');

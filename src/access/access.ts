@@ -77,7 +77,10 @@ export class AccessService {
     const roles = change.roles ?? before.roles;
     const state = change.state ?? before.state;
     if (change.roles !== undefined && isFederated(before)) {
-      throw new CountersignError('unprocessable', 'its roles are what the tokens of its identity provider say');
+      throw new CountersignError(
+        'unprocessable',
+        'its roles are what the tokens of its identity provider say',
+      );
     }
     refuseForbidden(roles);
     const after: Principal = { ...before, roles, state };

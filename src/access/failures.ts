@@ -70,7 +70,9 @@ export class Refusals {
 
   /** Writes the entries of those that were counted only, if there are any. While the log can't write, they wait. */
   async flush(): Promise<void> {
-    await Promise.all([this.#unauthenticated, this.#locked, ...this.#forbidden.values()].map((each) => each.flush()));
+    await Promise.all(
+      [this.#unauthenticated, this.#locked, ...this.#forbidden.values()].map((each) => each.flush()),
+    );
   }
 }
 
@@ -121,5 +123,3 @@ class CountedEntries {
     await this.#recorder.record(draft, () => undefined);
   }
 }
-
-export { Refusals as FailedAuthentications };

@@ -187,7 +187,10 @@ export function credentialOf(provider: string): string {
 
 /** A UUID (RFC 9562, 5.8) from the SHA-256 of both: no two pairs share one, whatever is in them. */
 export function principalIdOf(issuer: string, subject: string): string {
-  const hash = createHash('sha256').update(JSON.stringify([issuer, subject])).digest().subarray(0, 16);
+  const hash = createHash('sha256')
+    .update(JSON.stringify([issuer, subject]))
+    .digest()
+    .subarray(0, 16);
   hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6);
   hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = hash.toString('hex');

@@ -1,4 +1,4 @@
-import { CountersignError } from '../errors.ts';
+import { RateLimited } from '../access/throttle.ts';
 
 /** So many wrong codes within this time lock the second factor for the same time. */
 const MOST = 5;
@@ -26,16 +26,14 @@ export class Attempts {
     this.#now = now;
   }
 
-  /** Throws `rate_limited` while it is locked. */
+  /** Throws `RateLimited` while it is locked. */
   begin(id: string): Attempt {
     const now = this.#now();
     const until = this.#locks.get(id) ?? 0;
     const times = (this.#times.get(id) ?? []).filter((time) => time > now - WINDOW_MS);
     if (until > now || times.length >= MOST) {
-      throw new CountersignError(
-        'rate_limited',
-        'too many wrong one-time codes: the second factor is locked for up to 15 minutes',
-      );
+      const wait = Math.max(until, (times[0] ?? now) + WINDOW_MS) - now;
+      throw new RateLimited('too many wrong one-time codes: the second factor is locked', wait);
     }
     this.#times.set(id, [...times, now]);
     let forgiven = false;
@@ -50,7 +48,8 @@ export class Attempts {
         else this.#times.set(id, rest);
       },
       lockedUntil: () => {
-        if ((this.#times.get(id)?.length ?? 0) < MOST || (this.#locks.get(id) ?? 0) > now) return undefined;
+        const few = (this.#times.get(id)?.length ?? 0) < MOST;
+        if (forgiven || few || (this.#locks.get(id) ?? 0) > now) return undefined;
         const until = this.#now() + WINDOW_MS;
         this.#locks.set(id, until);
         // From then on it is the lock that counts.

@@ -146,17 +146,16 @@ export class SecondFactor {
       attempt.forgive();
       throw error;
     }
-    if (step !== undefined && step > (lastStep ?? -1)) {
-      attempt.forgive();
-      return step;
-    }
+    // A code that was right once tells nobody what the next one is.
+    if (step !== undefined) attempt.forgive();
+    if (step !== undefined && step > (lastStep ?? -1)) return step;
     const reason = step === undefined ? 'the one-time code is wrong' : USED;
     const detail = { id, name, secondFactor: true, reason };
     await act.record({ kind: 'access.forbidden', outcome: 'denied', detail });
     const until = attempt.lockedUntil();
     if (until !== undefined) {
       const lock = { id, name, secondFactor: true, until: new Date(until).toISOString() };
-      await act.record({ kind: 'credential.locked', outcome: 'done', detail: lock });
+      await act.record({ kind: 'credential.locked', outcome: 'denied', detail: lock });
     }
     throw new CountersignError('forbidden', reason);
   }

@@ -31,11 +31,13 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** Of `POST /v1/principals/{id}/credentials`. */
+/** Of `POST /v1/principals/{id}/credentials`, and of rotations. */
 export interface NewToken {
   readonly id: string;
   readonly token: string;
   readonly expiresAt?: string;
+  /** Of a rotation: when the token before it ends. */
+  readonly predecessorExpiresAt?: string;
 }
 
 /** Of `GET /v1/policy`. */

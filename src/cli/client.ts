@@ -1,5 +1,6 @@
 import { CountersignError, invalidField, type ErrorCode } from '../errors.ts';
 import type { Page, Problem } from './answers.ts';
+import { createTransport, type Received, type TlsFiles } from './transport.ts';
 
 export type Query = { readonly [name: string]: string | number | undefined };
 
@@ -35,36 +36,38 @@ export interface FileToken {
   readonly file: string;
 }
 
-/** @param credential sent with every request; without one only public routes answer. */
-export function createClient(serviceUrl: string, credential: FileToken | undefined): Client {
+/** @param credential sent with every request; without one, only a client certificate lets it in. */
+export function createClient(
+  serviceUrl: string,
+  credential: FileToken | undefined,
+  tls: TlsFiles = {},
+): Client {
   const base = parseServiceUrl(serviceUrl);
   const url = base.href.replace(/\/$/, '');
+  const exchange = createTransport(tls);
 
   async function send(method: string, path: string, query: Query, body?: unknown): Promise<string> {
     const target = new URL(`${url}${path}`);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) target.searchParams.set(name, String(value));
     }
-    let response: Response;
-    let text: string;
+    let received: Received;
     try {
-      response = await fetch(target, {
+      received = await exchange(target, {
         method,
         headers: {
           ...(credential !== undefined && { authorization: `Bearer ${credential.token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        // A redirect would take the token elsewhere.
-        redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        timeoutMs: TIMEOUT_MS,
       });
-      text = await response.text();
     } catch (error) {
       throw unreachable(url, error);
     }
-    if (response.ok) return text;
-    throw toApiError(url, response.status, text, credential?.file);
+    const { status, text } = received;
+    if (status >= 200 && status < 300) return text;
+    throw toApiError(url, status, text, credential?.file);
   }
 
   async function sendJson<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
@@ -163,11 +166,14 @@ function unreachable(url: string, error: unknown): CountersignError {
       error,
     );
   }
-  return new CountersignError('unavailable', `${url} cannot be reached (${code})`, [], error);
+  const hint = CERTIFICATE_ERROR.test(code) ? ': name the CA of its certificate with --ca' : '';
+  return new CountersignError('unavailable', `${url} cannot be reached (${code})${hint}`, [], error);
 }
 
+/** The service's certificate leads to no CA that is known here. */
+const CERTIFICATE_ERROR = /^(?:UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED_CERT)/;
+
 function codeOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  if (!(cause instanceof Error)) return error instanceof Error ? error.message : 'unknown error';
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+  if (!(error instanceof Error)) return 'unknown error';
+  return (error as NodeJS.ErrnoException).code ?? error.message;
 }

@@ -21,6 +21,11 @@ export function index(text: string): number {
   return Number(text);
 }
 
+export function seconds(text: string): number {
+  if (!/^(?:0|[1-9]\d{0,8})$/.test(text)) throw new InvalidArgumentError('must be whole seconds');
+  return Number(text);
+}
+
 function positive(text: string, hint: string): number {
   if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError(hint);
   return Number(text);

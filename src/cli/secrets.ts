@@ -9,7 +9,8 @@ import type { Terminal } from './terminal.ts';
 export const STDIN = '-';
 
 const MAX_SECRET_BYTES = 64 * 1024;
-const TOKEN = /^cs_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
+/** One of ours, or an identity provider's (RFC 7515, 7.1). */
+const TOKEN = /^(?:cs_[0-9a-f]{16}_[A-Za-z0-9_-]{43}|ey[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2})$/;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
@@ -55,7 +56,7 @@ export function readTokenFile(file: string, terminal: Terminal): string {
   if (TOKEN.test(token)) return token;
   throw new CountersignError(
     'invalid_request',
-    `the token file ${file} does not hold a token (one line, cs_…)`,
+    `the token file ${file} does not hold a token (one line, cs_… or a JWT)`,
   );
 }
 

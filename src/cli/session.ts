@@ -4,6 +4,7 @@ import { createClient, type Client } from './client.ts';
 import { readTokenFile } from './secrets.ts';
 import { printableJson } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import type { TlsFiles } from './transport.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8700';
 
@@ -31,6 +32,13 @@ export interface Session {
 export function openSession(host: Host, command: Command): Session {
   const { terminal, environment } = host;
   const url = (): string => globalOption(command, 'url') ?? (environment['COUNTERSIGN_URL'] || DEFAULT_URL);
+  const option = (name: ConnectionOption, variable: string): string | undefined =>
+    globalOption(command, name) ?? (environment[variable] || undefined);
+  const tls = (): TlsFiles => ({
+    ca: option('ca', 'COUNTERSIGN_CA'),
+    cert: option('clientCert', 'COUNTERSIGN_CLIENT_CERT'),
+    key: option('clientKey', 'COUNTERSIGN_CLIENT_KEY'),
+  });
   const json = wantsJson(command);
   return {
     host,
@@ -38,14 +46,18 @@ export function openSession(host: Host, command: Command): Session {
     json,
     client: () => {
       const file = globalOption(command, 'tokenFile') ?? environment['COUNTERSIGN_TOKEN_FILE'];
+      const files = tls();
+      if ((file === undefined || file === '') && files.cert !== undefined) {
+        return createClient(url(), undefined, files);
+      }
       if (file === undefined || file === '') {
         const where = 'the service wrote admin.token into its data directory at its first start';
         const message = `no credential: give --token-file FILE or set COUNTERSIGN_TOKEN_FILE (${where})`;
         throw new CountersignError('invalid_request', message);
       }
-      return createClient(url(), { token: readTokenFile(file, terminal), file });
+      return createClient(url(), { token: readTokenFile(file, terminal), file }, files);
     },
-    publicClient: () => createClient(url(), undefined),
+    publicClient: () => createClient(url(), undefined, tls()),
     print: (answer, text) => terminal.out(json ? printableJson(answer) : text(answer)),
   };
 }
@@ -59,11 +71,16 @@ export function addCommand(parent: Command, usage: string, summary: string): Com
 export function addConnectionOptions(command: Command): Command {
   return command
     .option('--url <url>', `the service (COUNTERSIGN_URL; ${DEFAULT_URL})`)
-    .option('--token-file <file>', 'the file with the credential (COUNTERSIGN_TOKEN_FILE)');
+    .option('--token-file <file>', 'the file with the credential (COUNTERSIGN_TOKEN_FILE)')
+    .option('--ca <file>', 'CA certificates to check the service with, in PEM (COUNTERSIGN_CA)')
+    .option('--client-cert <file>', 'a client certificate, in PEM (COUNTERSIGN_CLIENT_CERT)')
+    .option('--client-key <file>', 'its key, in PEM (COUNTERSIGN_CLIENT_KEY)');
 }
 
+type ConnectionOption = 'url' | 'tokenFile' | 'ca' | 'clientCert' | 'clientKey';
+
 /** The value given nearest to the command itself. */
-export function globalOption(command: Command, name: 'url' | 'tokenFile'): string | undefined {
+export function globalOption(command: Command, name: ConnectionOption): string | undefined {
   const value: unknown = command.opts()[name];
   if (typeof value === 'string') return value;
   return command.parent === null ? undefined : globalOption(command.parent, name);

@@ -6,7 +6,7 @@ import { createLog } from '../log.ts';
 import { startService, type RunningService } from '../main.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Runs the service until SIGTERM or SIGINT. Logs go to standard error, what a person should read to standard output. */
+/** Runs the service until SIGTERM or SIGINT; SIGHUP reads the TLS files again. Logs go to standard error, what a person should read to standard output. */
 export async function start(flags: Flags, environment: NodeJS.ProcessEnv, terminal: Terminal): Promise<void> {
   // What the service writes is its own.
   process.umask(0o077);
@@ -24,6 +24,14 @@ export async function start(flags: Flags, environment: NodeJS.ProcessEnv, termin
       );
     }
     throw error;
+  });
+  process.on('SIGHUP', () => {
+    try {
+      service.reload();
+      log.info('tls.reloaded');
+    } catch (error) {
+      log.error('tls.reload_failed', { reason: error instanceof Error ? error.message : 'unknown' });
+    }
   });
   terminal.out(greeting(service, config));
   await stopRequested;

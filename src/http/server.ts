@@ -1,12 +1,21 @@
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
-import { Server as TcpServer, type AddressInfo } from 'node:net';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerParseError } from './parse-errors.ts';
+import { reloadTls, tlsOptions, type TlsFiles } from './tls.ts';
 
 export interface RunningServer {
-  /** `http://host:port`, with the port that was really taken. */
+  /** `http://host:port` or `https://host:port`, with the port that was really taken. */
   readonly url: string;
+  /** Reads the TLS files again, if there are any. Throws `invalid_request`, and goes on with what it has. */
+  reload(): void;
   /** Takes no new requests; resolves when those under way are answered, or after `graceMs` at the latest. */
   close(graceMs: number): Promise<void>;
 }
@@ -16,48 +25,58 @@ const SETTLE_MS = 50;
 /** More requests that wait on one connection, for their answer or for their peer to read it, end it. */
 const MAX_PIPELINED = 32;
 
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 16 * 1024,
+  insecureHTTPParser: false,
+  requireHostHeader: true,
+};
+
 /**
  * Starts to listen. The times and counts are bounds on what a peer may hold open, not targets: the slowest good
- * request is one that derives a key from a password.
+ * request is one that derives a key from a password. Throws `invalid_request` for TLS files that can't be used.
+ *
+ * @param tls plain HTTP without it.
  */
-export function startServer(
+export async function startServer(
   app: RequestListener,
   { host, port }: { host: string; port: number },
+  tls?: TlsFiles,
 ): Promise<RunningServer> {
   /** By connection: a response that waits behind another says nothing when its connection closes. */
   const underWay = new Map<Duplex, Set<ServerResponse>>();
+  /** As they come, before any handshake. */
+  const connections = new Set<Socket>();
   let closing = false;
-  const server = createServer(
-    {
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
-      keepAliveTimeout: 75_000,
-      connectionsCheckingInterval: 5_000,
-      maxHeaderSize: 16 * 1024,
-      insecureHTTPParser: false,
-      requireHostHeader: true,
-    },
-    (req, res) => {
-      const { socket } = req;
-      // What is left of bytes that came with the request that was one too many.
-      const pending = underWay.get(socket);
-      if (pending === undefined || socket.destroyed) return;
-      if (pending.size >= MAX_PIPELINED) {
-        socket.destroy();
-        return;
-      }
-      pending.add(res);
-      res.once('close', () => pending.delete(res));
-      if (closing) res.setHeader('Connection', 'close');
-      app(req, res);
-    },
-  );
+  const serve = (req: IncomingMessage, res: ServerResponse & { req: IncomingMessage }): void => {
+    const { socket } = req;
+    // What is left of bytes that came with the request that was one too many.
+    const pending = underWay.get(socket);
+    if (pending === undefined || socket.destroyed) return;
+    if (pending.size >= MAX_PIPELINED) {
+      socket.destroy();
+      return;
+    }
+    pending.add(res);
+    res.once('close', () => pending.delete(res));
+    if (closing) res.setHeader('Connection', 'close');
+    app(req, res);
+  };
+  const secure = tls === undefined ? undefined : createHttpsServer({ ...LIMITS, ...tlsOptions(tls) }, serve);
+  const server = secure ?? createHttpServer(LIMITS, serve);
   server.maxConnections = 10_000;
   // A peer that takes nothing of its answer for this long; longer than any key derivation may take.
   server.timeout = 150_000;
   // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
   server.maxHeadersCount = 0;
   server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  server.on(secure === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     underWay.set(socket, new Set());
     socket.once('close', () => underWay.delete(socket));
   });
@@ -78,15 +97,25 @@ export function startServer(
     while ([...underWay.values()].some(({ size }) => size > 0) && Date.now() < deadline);
     server.close();
     server.closeAllConnections();
+    for (const connection of connections) connection.destroy();
     await closed;
   }
 
-  return new Promise((resolve, reject) => {
+  function reload(): void {
+    if (secure === undefined || tls === undefined) return;
+    reloadTls(secure, tls);
+    // The others end in their own time: their next request finds out what their credentials are worth.
+    secure.closeIdleConnections();
+  }
+
+  await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
       server.off('error', reject);
-      const { port: taken } = server.address() as AddressInfo;
-      resolve({ url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, close });
+      resolve();
     });
   });
+  const { port: taken } = server.address() as AddressInfo;
+  const scheme = secure === undefined ? 'http' : 'https';
+  return { url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${taken}`, reload, close };
 }

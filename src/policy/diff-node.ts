@@ -1,3 +1,4 @@
+import { quote } from '../effects/wording.ts';
 import { canonicalize, type JsonValue } from '../jcs.ts';
 import { parseAmount, parseInteger, parseTokenAmount } from './amount.ts';
 import { parseDuration } from './duration.ts';
@@ -81,7 +82,7 @@ type Measure = (value: JsonValue, tokens: Tokens) => Measured | undefined;
 
 interface Measured {
   readonly size: bigint;
-  /** Only what has the same can be compared. */
+  /** What has two different ones can't be compared; without one, it is in base units. */
   readonly unit: string;
 }
 
@@ -91,7 +92,8 @@ export function ordered(measure: Measure, more: 1 | -1): Differ {
     if (before === undefined || after === undefined) return [];
     const one = measure(before, place.tokens.before);
     const other = measure(after, place.tokens.after);
-    if (one === undefined || other?.unit !== one.unit || one.size === other.size) return [];
+    if (one === undefined || other === undefined || one.size === other.size) return [];
+    if (one.unit !== other.unit && one.unit !== '' && other.unit !== '') return [];
     const direction = one.size < other.size ? more : negate(more);
     return [change('changed', place, `${subject(place)}${arrow(before, after)}`, direction)];
   });
@@ -260,7 +262,7 @@ export function show(value: Json): string {
   if (typeof value === 'string') {
     const [, whole, fraction = '', unit] = AMOUNT.exec(value) ?? [];
     if (whole !== undefined) return `${grouped(whole)}${fraction}${unit === undefined ? '' : ` ${unit}`}`;
-    return WORD.test(value) && !OTHER_JSON.test(value) ? value : JSON.stringify(value);
+    return WORD.test(value) && !OTHER_JSON.test(value) ? value : quote(value);
   }
   if (isList(value)) return `[${value.map(show).join(', ')}]`;
   if (!isMapping(value)) return String(value);

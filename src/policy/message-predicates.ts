@@ -31,6 +31,7 @@ export function readTyped(value: JsonValue, path: Path, context: Context): Predi
     }
     return { kind: 'typed', path, domain, message: [] };
   }
+  context.quota.spend('characters of EIP-712 types', typePath, type.length);
   const parsed = parseEncodeType(type);
   if ('problem' in parsed) problems.add(typePath, parsed.problem);
   let tests: readonly MemberTest[] = [];
@@ -64,6 +65,9 @@ function asTest(value: JsonValue): JsonValue {
   return typeof value === 'object' && value !== null && !isList(value) ? value : { eq: value };
 }
 
+/** Stands for so many characters of patterns that compile. */
+const MISTAKEN_PATTERN = 1_024;
+
 /** `message: { re2 }` or `message: { siwe: { … } }`. */
 export function readMessage(value: JsonValue, path: Path, context: Context): Predicate | undefined {
   const { problems, quota } = context;
@@ -77,9 +81,13 @@ export function readMessage(value: JsonValue, path: Path, context: Context): Pre
   const re2Path = [...path, 're2'];
   const re2 = members.has('re2') ? readText(members.get('re2'), re2Path, problems, /^/, '') : undefined;
   if (re2 === undefined) return undefined;
-  quota.spend('patterns (re2)', re2Path);
+  quota.spend('characters of patterns (re2)', re2Path, re2.length);
   const compiled = compilePattern(re2);
-  if ('problem' in compiled) problems.add(re2Path, compiled.problem);
+  if ('problem' in compiled) {
+    problems.add(re2Path, compiled.problem);
+    // It can take a hundred times as long as what compiles.
+    quota.spend('characters of patterns (re2)', re2Path, MISTAKEN_PATTERN);
+  }
   return { kind: 'message', path, re2 };
 }
 

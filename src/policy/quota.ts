@@ -10,7 +10,8 @@ const MOST = {
   conditions: 20_000,
   'items in comparisons and selectors': 1_000_000,
   'functions in abis': 2_000,
-  'patterns (re2)': 100,
+  'characters of patterns (re2)': 8_192,
+  'characters of EIP-712 types': 200_000,
   'time windows': 1_000,
   limits: 64,
 } as const;

@@ -30,7 +30,7 @@ const MAX_QUOTED = 80;
 
 const MAX_NAMES = 12;
 
-const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
 /** `rules[2].when.all[0].value`; a name that is not a plain word stands in brackets and quotes. */
 function formatPath(path: Path): string {

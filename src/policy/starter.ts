@@ -1,7 +1,8 @@
 /** The policy that a new data directory gets: enough to sign on a local development chain, and nothing more. */
 export const STARTER_POLICY = `# The policy of this Countersign service.
 #
-# What no rule allows is denied. A deny rule beats every allow rule. The order of rules has no meaning.
+# What no rule allows is denied. A deny rule beats every other rule, and a require rule asks for approval of what is
+# allowed. The order of rules has no meaning.
 # Amounts are quoted text: "1 ether", "30 gwei", or "1000" for wei. Addresses are quoted too.
 # A mapping under \`when\` holds one condition; combine conditions with all, any and not.
 # Everything that can be written here is explained in docs/policy.md.
@@ -74,8 +75,8 @@ rules:
   #       - chainId: { eq: 31337 }
   #       - authorizations: { every: { address: { eq: "0x2222222222222222222222222222222222222222" } } }
 
-  # Typed data (EIP-712). This version does not look inside it, and a signed permit can spend tokens:
-  # allow it only for keys that hold nothing of value.
+  # Typed data (EIP-712). It can be an order that this service does not know: name its type and its members where you
+  # can (\`typed\`). Well-known permits and orders to a Safe are not covered by a rule as wide as this one.
   # - id: login-typed-data
   #   effect: allow
   #   principals: { roles: [signer] }

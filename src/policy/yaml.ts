@@ -44,16 +44,20 @@ const REFUSED_SYNTAX: ReadonlyMap<string, string> = new Map([
  * Parses the strict YAML subset of policies: YAML 1.2 core schema, one document, string keys, no anchors,
  * aliases, tags, directives, merge keys or duplicate keys, and no number but a plain decimal integer.
  * What is refused lands in `problems`, which also find the position of whatever is reported later.
- * Throws at once where there is no document to go on with.
+ * Throws at once where there is no document to go on with. Messages name the `subject`.
  */
-export function parseStrictYaml(text: string, file: string): { value: JsonValue; problems: Problems } {
+export function parseStrictYaml(
+  text: string,
+  file: string,
+  subject = 'the policy',
+): { value: JsonValue; problems: Problems } {
   const lines = new LineCounter();
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
   let root: ParsedNode | null = null;
-  const problems = createProblems('the policy', (path, spot) => at(locate(root, path, spot)));
+  const problems = createProblems(subject, (path, spot) => at(locate(root, path, spot)));
 
   if (Buffer.byteLength(text, 'utf8') > MAX_BYTES) {
     problems.add([], 'is larger than 1 MiB; use lists and keyGroups to shorten it', 'value', file);

@@ -44,7 +44,7 @@ describe('encodeCall', () => {
         const json = values.map((value, index) => asJson(value, fn.inputs[index]!.type, choice));
         expect(encodeCall(fn, json)).toBe(expected);
       }),
-      { numRuns: 2_000, seed: SEED },
+      { numRuns: 1_500, seed: SEED },
     );
   });
 

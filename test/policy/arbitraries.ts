@@ -229,9 +229,12 @@ function condition(predicate: Arbitrary, depth: number): Arbitrary {
 const BOUNDED: { [operation: string]: Arbitrary } = {
   transaction: fc
     .tuple(
-      someOf(CHAINS),
-      fc.constantFrom('1 ether', '0.000021 ether'),
-      fc.array(condition(predicates['transaction']!, 2), { maxLength: 3 }),
+      fc.oneof(fc.constant(CHAINS), someOf(CHAINS)),
+      fc.constantFrom('1 ether', '1 ether', '0.000021 ether'),
+      fc.oneof(
+        fc.array(condition(predicates['transaction']!, 2), { maxLength: 2 }),
+        fc.oneof(tokenTest, callTest).map((one) => [one]),
+      ),
     )
     .map(([options, lte, more]) => ({
       all: [{ chainId: { in: options } }, { maxTotalFee: { lte } }, ...more],
@@ -274,7 +277,7 @@ const rule: Arbitrary = fc.tuple(operation, effect).chain(([name, kind]) => {
           { weight: 4, arbitrary: bounded ?? condition(free, 2) },
         );
   const rarely = (value: Arbitrary): Arbitrary => fc.option(value, { nil: undefined as never, freq: 1 });
-  const sometimes = (value: Arbitrary, weight = 6): Arbitrary =>
+  const sometimes = (value: Arbitrary, weight = 9): Arbitrary =>
     fc.oneof({ weight, arbitrary: fc.constant(undefined as never) }, { weight: 1, arbitrary: value });
   return fc
     .record({
@@ -292,7 +295,7 @@ const rule: Arbitrary = fc.tuple(operation, effect).chain(([name, kind]) => {
           groups: fc.constantFrom(['warm'], ['warm', 'mixed']),
         }),
       ),
-      mode: sometimes(fc.constantFrom('shadow', 'enforce'), 9),
+      mode: sometimes(fc.constantFrom('shadow', 'enforce'), 6),
       hard: kind === 'deny' ? sometimes(fc.boolean(), 1) : fc.constant(undefined as never),
       draining: kind === 'allow' ? sometimes(fc.boolean(), 2) : fc.constant(undefined as never),
       approval: kind === 'require' ? fc.constantFrom('big', 'two') : fc.constant(undefined as never),
@@ -306,7 +309,7 @@ const rule: Arbitrary = fc.tuple(operation, effect).chain(([name, kind]) => {
         }),
         9,
       ),
-      windows: sometimes(fc.array(window, { minLength: 1, maxLength: 2 }), 9),
+      windows: sometimes(fc.array(window, { minLength: 1, maxLength: 2 }), 12),
       ...(when === undefined ? {} : { when }),
     })
     .map((made) => Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)));
@@ -359,7 +362,7 @@ const limits: Arbitrary = fc.record(
       { token: 'usdc', include: ['transfer', 'approve', 'permit'] },
       fc.constantFrom('3 usdc', '1'),
     ),
-    nfts: limit({ token: 'punks', include: ['transferFrom', 'setApprovalForAll'] }, fc.constantFrom(1, '0')),
+    nfts: limit({ token: 'punks', include: ['transferFrom', 'setApprovalForAll'] }, fc.constantFrom('1', '0')),
   },
   { requiredKeys: [] },
 );
@@ -375,7 +378,7 @@ export const document = fc
   .tuple(
     fc.array(rule, { minLength: 1, maxLength: 8 }),
     fc.option(limits, { nil: undefined }),
-    fc.option(breakGlass, { nil: undefined }),
+    fc.option(breakGlass, { nil: undefined, freq: 2 }),
   )
   .map(([bodies, someLimits, glass]) => {
     const rules = bodies.map((body, index) => Object.assign({ id: `r${index}` }, body));

@@ -46,9 +46,9 @@ const CONTRACTS = new Interface([
   'function execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)',
 ]);
 
-const wei = fc.constantFrom(0n, 0n, 1n, 10n ** 9n, 5n * 10n ** 17n, 10n ** 18n, 2n ** 256n - 1n);
+const wei = fc.constantFrom(0n, 0n, 0n, 1n, 10n ** 9n, 5n * 10n ** 17n, 10n ** 18n, 2n ** 256n - 1n);
 const small = fc.constantFrom(0n, 1n, 2n, 5_000_000n);
-const chainId = fc.constantFrom(1n, 10n, 31337n, 31337n, 31337n, 5n);
+const chainId = fc.constantFrom(1n, 10n, 31337n, 31337n, 31337n, 31337n, 31337n, 5n);
 const address = fc.constantFrom(...ADDRESSES);
 const amountOf = fc.oneof({ weight: 9, arbitrary: small }, { weight: 1, arbitrary: wei });
 
@@ -104,7 +104,7 @@ const calldata: fc.Arbitrary<Hex> = fc
   });
 
 const parts = fc.record({
-  type: fc.constantFrom(0, 1, 2, 2, 2, 2, 2, 3, 4),
+  type: fc.constantFrom(0, 1, ...Array<2>(10).fill(2), 3, 4),
   base: fc.record({
     chainId,
     nonce: fc.constantFrom(0n, 1n, 2n),
@@ -114,7 +114,7 @@ const parts = fc.record({
   /** undefined: a plain transfer. */
   data: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 4, arbitrary: calldata }),
   market: fc.record({
-    maxFeePerGas: fc.constantFrom(1n, 10n ** 9n, 10n ** 14n),
+    maxFeePerGas: fc.constantFrom(1n, 1n, 10n ** 9n, 10n ** 9n, 10n ** 14n),
     maxPriorityFeePerGas: fc.constantFrom(0n, 1n),
     accessList: fc.array(
       address.map((one) => ({ address: one, storageKeys: [] })),
@@ -265,13 +265,13 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
     principal: fc.record({
       id: fc.constantFrom('p-1', 'p-2'),
       name: fc.constantFrom('service', 'worker'),
-      roles: fc.subarray(ROLES),
+      roles: fc.oneof({ weight: 3, arbitrary: fc.constant(['signer']) }, { weight: 1, arbitrary: fc.subarray(ROLES) }),
     }),
     key: fc.record({
       name: fc.constantFrom(...NAMES),
       tags: fc.subarray(TAGS),
       address: fc.constant(SIGNER),
-      draining: fc.nat(9).map((n) => n === 0),
+      draining: fc.nat(19).map((n) => n === 0),
     }),
     intent,
     source: fc.record({
@@ -279,6 +279,6 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
       mtls: fc.boolean(),
     }),
     now: fc.constantFrom(...TIMES),
-    breakGlass: fc.constantFrom(undefined, undefined, 'the exchange is down'),
+    breakGlass: fc.constantFrom(...Array<undefined>(7).fill(undefined), 'the exchange is down'),
   })
   .map((made) => ({ ...made, effects: decodeEffects(made.intent, SIGNER) }));

@@ -101,265 +101,220 @@ function changes(...edits: readonly (readonly [from: string, to: string])[]): st
 }
 
 describe('changes in plain words', () => {
-  test.each<[string, string, string, string]>(
+  test.each<[string, string, string, string]>([
+    ['the revision', 'revision: 41', 'revision: 42', '? revision 41 → 42'],
+    ['a raised cap', '"50000 usdc"', '"80000 usdc"', '+ pay-usdc: amount cap 50,000 → 80,000 usdc'],
     [
-      ['the revision', 'revision: 41', 'revision: 42', '? revision 41 → 42'],
-      ['a raised cap', '"50000 usdc"', '"80000 usdc"', '+ pay-usdc: amount cap 50,000 → 80,000 usdc'],
-      [
-        'a cap in base units',
-        '"50000 usdc"',
-        '"40000000000"',
-        '- pay-usdc: amount cap 50,000 usdc → 40,000,000,000',
-      ],
-      [
-        'a cap written anew',
-        '"50000 usdc"',
-        '"50000.0 usdc"',
-        '? pay-usdc: amount cap 50,000 → 50,000.0 usdc',
-      ],
-      [
-        'a cap in another unit',
-        '{ value: { gt: "3 ether" } }',
-        '{ value: { gt: "3000000001 gwei" } }',
-        '+ not-both: value floor (above) 3 ether → 3,000,000,001 gwei',
-      ],
-      [
-        'a removed cap',
-        ', amount: { lte: "50000 usdc" }',
-        '',
-        '+ pay-usdc: amount { lte: 50,000 usdc } removed',
-      ],
-      ['a list', `payouts: ["${ONE}"]`, `payouts: ["${ONE}", "${TWO}"]`, `+ pay-usdc: payouts gains ${TWO}`],
-      [
-        'a list of a deny rule',
-        `banned: ["${ONE}", "${TWO}"]`,
-        `banned: ["${TWO}"]`,
-        `+ banned: banned loses ${ONE}`,
-      ],
-      [
-        'a list in another order',
-        `["${ONE}", "${TWO}"]`,
-        `["${TWO}", "${ONE}"]`,
-        '? banned: banned in another order',
-      ],
-      ['a list under not', `both: ["${ONE}"]`, `both: ["${ONE}", "${TWO}"]`, `+ not-both: both gains ${TWO}`],
-      [
-        'a list without use',
-        `spare: ["${ONE}"]`,
-        `spare: ["${TWO}", "${ONE}"]`,
-        `? list spare: gains ${TWO}`,
-      ],
-      ['a new list', '  spare:', `  more: ["${ONE}"]\n  spare:`, `? list more added: [${ONE}]`],
-      ['a list in its place', 'in: $payouts', 'in: $spare', '? pay-usdc: to gains $spare'],
-      ['a quorum', 'role: approver, m: 2', 'role: approver, m: 1', '+ approval big: approver m 2 → 1'],
-      ['a quorum less', ', { role: operator, m: 1 }', '', '+ approval big: operator no longer asked (m 1)'],
-      ['one’s own approval', 'excludeRequester: true', 'excludeRequester: true', ''],
-      ['more time', 'ttl: 4h', 'ttl: 1d', '+ approval big: ttl 4h → 1d'],
-      [
-        'a second factor',
-        'other: { all',
-        'other: { credential: otp, all',
-        '- approval other: credential none → otp',
-      ],
-      [
-        'counting twice',
-        'other: { all',
-        'other: { distinct: false, all',
-        '+ approval other: distinct none → false',
-      ],
-      [
-        'a default written out',
-        'other: { all',
-        'other: { distinct: true, all',
-        '? approval other: distinct none → true',
-      ],
-      ['a limit', '"250000 usdc"', '"300000 usdc"', '+ limit usdc-day: max 250,000 → 300,000 usdc'],
-      ['a window', 'rolling: 24h', 'rolling: 12h', '+ limit usdc-day: window rolling 24h → 12h'],
-      [
-        'what is metered',
-        '[transfer, approve]',
-        '[transfer]',
-        '+ limit usdc-day: meter include loses approve',
-      ],
-      ['a limit for each', 'per: [principal]', 'per: [principal, key]', '+ limit usdc-day: per gains key'],
-      [
-        'what a limit does',
-        '"0.5 ether", onExceed: deny',
-        '"0.5 ether", onExceed: { approval: big }',
-        '+ limit gas-hour: onExceed deny → { approval: big }',
-      ],
-      ['a group', 'hot: { tags: [hot] }', 'hot: { tags: [hot, warm] }', '+ key group hot: tags gains warm'],
-      ['a token', 'decimals: 6', 'decimals: 7', '? token usdc: decimals 6 → 7'],
-      [
-        'an abi',
-        '"swap(uint256 amountIn, address to)"',
-        '"swap(uint256 amountIn, address to)", "f()"',
-        '? abi router: gains f()',
-      ],
-      [
-        'an effect',
-        'effect: deny\n    hard: true',
-        'effect: allow\n    principals: { roles: [signer] }\n    keys: { names: ["*"] }',
-        '',
-      ],
-      ['a deny rule that gives way', '    hard: true\n', '', '+ banned: hard true → none'],
-      [
-        'a rule in shadow',
-        '  - id: banned\n',
-        '  - id: banned\n    mode: shadow\n',
-        '+ banned: mode none → shadow',
-      ],
-      [
-        'a mode written out',
-        '  - id: banned\n',
-        '  - id: banned\n    mode: enforce\n',
-        '? banned: mode none → enforce',
-      ],
-      [
-        'a draining key',
-        '  - id: swap\n',
-        '  - id: swap\n    draining: true\n',
-        '+ swap: draining none → true',
-      ],
-      [
-        'operations',
-        'hard: true\n    operations: [transaction]',
-        'hard: true\n    operations: [transaction]',
-        '',
-      ],
-      [
-        'principals',
-        'principals: { roles: [signer] }',
-        'principals: { roles: [signer, operator] }',
-        '+ pay-usdc: principals roles gains operator',
-      ],
-      [
-        'principals by id',
-        'principals: { roles: [signer] }',
-        'principals: { roles: [signer], ids: [a] }',
-        '+ pay-usdc: principals ids gains a',
-      ],
-      ['fewer keys', ', names: [payroll]', '', '- pay-usdc: keys names loses payroll'],
-      [
-        'all keys',
-        'keys: { groups: [hot], names: [payroll] }',
-        'keys: { names: ["*"] }',
-        '+ pay-usdc: keys { groups: [hot], names: [payroll] } → { names: [*] }',
-      ],
-      [
-        'keys of a deny rule',
-        'hard: true\n',
-        'hard: true\n    keys: { tags: [hot] }\n',
-        '+ banned: keys { tags: [hot] } added',
-      ],
-      [
-        'a source',
-        '["10.0.0.0/8"]',
-        '["10.0.0.0/8", "fd00::/8"]',
-        '- two-people: source cidr gains fd00::/8',
-      ],
-      [
-        'proof by certificate',
-        '["10.0.0.0/8"] }',
-        '["10.0.0.0/8"], mtls: true }',
-        '+ two-people: source mtls true added',
-      ],
-      [
-        'any source',
-        '    source: { cidr: ["10.0.0.0/8"] }\n',
-        '',
-        '- two-people: source { cidr: [10.0.0.0/8] } removed',
-      ],
-      [
-        'an end',
-        '2027-01-01T00:00:00Z',
-        '2028-01-01T00:00:00Z',
-        '+ swap: validity until 2027-01-01T00:00:00Z → 2028-01-01T00:00:00Z',
-      ],
-      [
-        'a beginning',
-        '2026-01-01T00:00:00Z',
-        '2026-02-01T00:00:00Z',
-        '- swap: validity from 2026-01-01T00:00:00Z → 2026-02-01T00:00:00Z',
-      ],
-      [
-        'a time zone',
-        'tz: Europe/Zurich',
-        'tz: UTC',
-        '+ pay-usdc: windows gains { days: [mon, tue], from: "07:00", to: "19:00", tz: UTC }',
-      ],
-      ['a chain', 'chainId: { in: [1] }', 'chainId: { in: [1, 31337] }', '+ pay-usdc: chainId gains 31337'],
-      ['an action', 'action: transfer,', 'action: [transfer, approve],', '+ pay-usdc: action gains approve'],
-      ['an argument', 'lte: "1000"', 'lte: "2000"', '+ swap: amountIn cap 1,000 → 2,000'],
-      ['who an argument is', 'isSigner: true', 'isSigner: false', '? swap: to isSigner true → false'],
-      [
-        'a callee',
-        `to: { in: ["${TWO}"] }, abi`,
-        `to: { in: ["${TWO}", "${THREE}"] }, abi`,
-        `+ swap: to gains ${THREE}`,
-      ],
-      ['any callee', `to: { in: ["${TWO}"] }, abi`, 'abi', `? swap: to { in: [${TWO}] } removed`],
-      ['a count', 'nonce: { lt: 100 }', 'nonce: { lt: 99 }', '- swap: nonce cap (below) 100 → 99'],
-      ['another comparison', 'nonce: { lt: 100 }', 'nonce: { lte: 100 }', '? swap: nonce cap 100 added'],
-      [
-        'a new condition',
-        '        - { nonce:',
-        '        - { value: { eq: "0" } }\n        - { nonce:',
-        '- swap: condition added: value { eq: 0 }',
-      ],
-      [
-        'a condition that covers',
-        '        - { nonce:',
-        `        - { to: { in: ["${TWO}"] } }\n        - { nonce:`,
-        `? swap: condition added: to { in: [${TWO}] }`,
-      ],
-      [
-        'a condition less',
-        '        - { value: { eq: "0" } }\n',
-        '',
-        '+ pay-usdc: condition removed: value { eq: 0 }',
-      ],
-      [
-        'a condition that is wrapped',
-        '{ to: { in: $banned } }',
-        '{ all: [{ to: { in: $banned } }] }',
-        '? banned: { to: { in: $banned } } → { all: [{ to: { in: $banned } }] }',
-      ],
-      [
-        'a condition more for a deny rule',
-        '{ to: { in: $banned } }',
-        '{ all: [{ to: { in: $banned } }, { value: { gt: "0" } }] }',
-        '+ banned: condition added: value { gt: 0 }',
-      ],
-      [
-        'an alternative',
-        ', { message: { re2: "ok" } }',
-        '',
-        '? login: condition removed: message { re2: ok }',
-      ],
-      ['a domain', 'app.example', 'evil.example', '? login: message siwe domain app.example → evil.example'],
-      ['a session', 'expiresWithin: 1h', 'expiresWithin: 2h', '+ login: message siwe expiresWithin 1h → 2h'],
-      ['a threshold', 'gte: "1 ether"', 'gte: "2 ether"', '+ two-people: value floor 1 → 2 ether'],
-      [
-        'whom it takes',
-        'approval: big\n  - id: login',
-        'approval: other\n  - id: login',
-        '? two-people: approval big → other',
-      ],
-      [
-        'break-glass',
-        'groups: [hot] }, operations',
-        'groups: [hot], tags: [x] }, operations',
-        '+ breakGlass: keys tags gains x',
-      ],
-      ['how it is changed', 'change: { approval: big }\n', '', '? change { approval: big } → none'],
-    ].filter(([, from, to]) => from !== to && !to.includes('effect: allow')) as [
-      string,
-      string,
-      string,
-      string,
-    ][],
-  )('name %s', (_, from, to, expected) => {
+      'a cap in base units',
+      '"50000 usdc"',
+      '"40000000000"',
+      '- pay-usdc: amount cap 50,000 usdc → 40,000,000,000',
+    ],
+    ['a cap written anew', '"50000 usdc"', '"50000.0 usdc"', '? pay-usdc: amount cap 50,000 → 50,000.0 usdc'],
+    [
+      'a cap in another unit',
+      '{ value: { gt: "3 ether" } }',
+      '{ value: { gt: "3000000001 gwei" } }',
+      '+ not-both: value floor (above) 3 ether → 3,000,000,001 gwei',
+    ],
+    [
+      'a removed cap',
+      ', amount: { lte: "50000 usdc" }',
+      '',
+      '+ pay-usdc: amount { lte: 50,000 usdc } removed',
+    ],
+    ['a list', `payouts: ["${ONE}"]`, `payouts: ["${ONE}", "${TWO}"]`, `+ pay-usdc: payouts gains ${TWO}`],
+    [
+      'a list of a deny rule',
+      `banned: ["${ONE}", "${TWO}"]`,
+      `banned: ["${TWO}"]`,
+      `+ banned: banned loses ${ONE}`,
+    ],
+    [
+      'a list in another order',
+      `["${ONE}", "${TWO}"]`,
+      `["${TWO}", "${ONE}"]`,
+      '? banned: banned in another order',
+    ],
+    ['a list under not', `both: ["${ONE}"]`, `both: ["${ONE}", "${TWO}"]`, `+ not-both: both gains ${TWO}`],
+    ['a list without use', `spare: ["${ONE}"]`, `spare: ["${TWO}", "${ONE}"]`, `? list spare: gains ${TWO}`],
+    ['a new list', '  spare:', `  more: ["${ONE}"]\n  spare:`, `? list more added: [${ONE}]`],
+    ['a list in its place', 'in: $payouts', 'in: $spare', '? pay-usdc: to gains $spare'],
+    ['a quorum', 'role: approver, m: 2', 'role: approver, m: 1', '+ approval big: approver m 2 → 1'],
+    ['a quorum less', ', { role: operator, m: 1 }', '', '+ approval big: operator no longer asked (m 1)'],
+    ['more time', 'ttl: 4h', 'ttl: 1d', '+ approval big: ttl 4h → 1d'],
+    [
+      'a second factor',
+      'other: { all',
+      'other: { credential: otp, all',
+      '- approval other: credential none → otp',
+    ],
+    [
+      'counting twice',
+      'other: { all',
+      'other: { distinct: false, all',
+      '+ approval other: distinct none → false',
+    ],
+    [
+      'a default written out',
+      'other: { all',
+      'other: { distinct: true, all',
+      '? approval other: distinct none → true',
+    ],
+    ['a limit', '"250000 usdc"', '"300000 usdc"', '+ limit usdc-day: max 250,000 → 300,000 usdc'],
+    ['a window', 'rolling: 24h', 'rolling: 12h', '+ limit usdc-day: window rolling 24h → 12h'],
+    ['what is metered', '[transfer, approve]', '[transfer]', '+ limit usdc-day: meter include loses approve'],
+    ['a limit for each', 'per: [principal]', 'per: [principal, key]', '+ limit usdc-day: per gains key'],
+    [
+      'what a limit does',
+      '"0.5 ether", onExceed: deny',
+      '"0.5 ether", onExceed: { approval: big }',
+      '+ limit gas-hour: onExceed deny → { approval: big }',
+    ],
+    ['a group', 'hot: { tags: [hot] }', 'hot: { tags: [hot, warm] }', '+ key group hot: tags gains warm'],
+    ['a token', 'decimals: 6', 'decimals: 7', '? token usdc: decimals 6 → 7'],
+    [
+      'an abi',
+      '"swap(uint256 amountIn, address to)"',
+      '"swap(uint256 amountIn, address to)", "f()"',
+      '? abi router: gains f()',
+    ],
+    ['a deny rule that gives way', '    hard: true\n', '', '+ banned: hard true → none'],
+    [
+      'a rule in shadow',
+      '  - id: banned\n',
+      '  - id: banned\n    mode: shadow\n',
+      '+ banned: mode none → shadow',
+    ],
+    [
+      'a mode written out',
+      '  - id: banned\n',
+      '  - id: banned\n    mode: enforce\n',
+      '? banned: mode none → enforce',
+    ],
+    [
+      'a draining key',
+      '  - id: swap\n',
+      '  - id: swap\n    draining: true\n',
+      '+ swap: draining none → true',
+    ],
+    [
+      'principals',
+      'principals: { roles: [signer] }',
+      'principals: { roles: [signer, operator] }',
+      '+ pay-usdc: principals roles gains operator',
+    ],
+    [
+      'principals by id',
+      'principals: { roles: [signer] }',
+      'principals: { roles: [signer], ids: [a] }',
+      '+ pay-usdc: principals ids gains a',
+    ],
+    ['fewer keys', ', names: [payroll]', '', '- pay-usdc: keys names loses payroll'],
+    [
+      'all keys',
+      'keys: { groups: [hot], names: [payroll] }',
+      'keys: { names: ["*"] }',
+      '+ pay-usdc: keys { groups: [hot], names: [payroll] } → { names: [*] }',
+    ],
+    [
+      'keys of a deny rule',
+      'hard: true\n',
+      'hard: true\n    keys: { tags: [hot] }\n',
+      '+ banned: keys { tags: [hot] } added',
+    ],
+    ['a source', '["10.0.0.0/8"]', '["10.0.0.0/8", "fd00::/8"]', '- two-people: source cidr gains fd00::/8'],
+    [
+      'proof by certificate',
+      '["10.0.0.0/8"] }',
+      '["10.0.0.0/8"], mtls: true }',
+      '+ two-people: source mtls true added',
+    ],
+    [
+      'any source',
+      '    source: { cidr: ["10.0.0.0/8"] }\n',
+      '',
+      '- two-people: source { cidr: [10.0.0.0/8] } removed',
+    ],
+    [
+      'an end',
+      '2027-01-01T00:00:00Z',
+      '2028-01-01T00:00:00Z',
+      '+ swap: validity until 2027-01-01T00:00:00Z → 2028-01-01T00:00:00Z',
+    ],
+    [
+      'a beginning',
+      '2026-01-01T00:00:00Z',
+      '2026-02-01T00:00:00Z',
+      '- swap: validity from 2026-01-01T00:00:00Z → 2026-02-01T00:00:00Z',
+    ],
+    [
+      'a time zone',
+      'tz: Europe/Zurich',
+      'tz: UTC',
+      '+ pay-usdc: windows gains { days: [mon, tue], from: 07:00, to: 19:00, tz: UTC }',
+    ],
+    ['a chain', 'chainId: { in: [1] }', 'chainId: { in: [1, 31337] }', '+ pay-usdc: chainId gains 31337'],
+    ['an action', 'action: transfer,', 'action: [transfer, approve],', '+ pay-usdc: action gains approve'],
+    ['an argument', 'lte: "1000"', 'lte: "2000"', '+ swap: amountIn cap 1,000 → 2,000'],
+    ['who an argument is', 'isSigner: true', 'isSigner: false', '? swap: to isSigner true → false'],
+    [
+      'a callee',
+      `to: { in: ["${TWO}"] }, abi`,
+      `to: { in: ["${TWO}", "${THREE}"] }, abi`,
+      `+ swap: to gains ${THREE}`,
+    ],
+    ['any callee', `to: { in: ["${TWO}"] }, abi`, 'abi', `? swap: to { in: [${TWO}] } removed`],
+    ['a count', 'nonce: { lt: 100 }', 'nonce: { lt: 99 }', '- swap: nonce cap (below) 100 → 99'],
+    ['another comparison', 'nonce: { lt: 100 }', 'nonce: { lte: 100 }', '? swap: nonce cap 100 added'],
+    [
+      'a new condition',
+      '        - { nonce:',
+      '        - { value: { eq: "0" } }\n        - { nonce:',
+      '- swap: condition added: value { eq: 0 }',
+    ],
+    [
+      'a condition that covers',
+      '        - { nonce:',
+      `        - { to: { in: ["${TWO}"] } }\n        - { nonce:`,
+      `? swap: condition added: to { in: [${TWO}] }`,
+    ],
+    [
+      'a condition less',
+      '        - { value: { eq: "0" } }\n',
+      '',
+      '+ pay-usdc: condition removed: value { eq: 0 }',
+    ],
+    [
+      'a condition that is wrapped',
+      '{ to: { in: $banned } }',
+      '{ all: [{ to: { in: $banned } }] }',
+      '? banned: { to: { in: $banned } } → { all: [{ to: { in: $banned } }] }',
+    ],
+    [
+      'a condition more for a deny rule',
+      '{ to: { in: $banned } }',
+      '{ all: [{ to: { in: $banned } }, { value: { gt: "0" } }] }',
+      '+ banned: condition added: value { gt: 0 }',
+    ],
+    ['an alternative', ', { message: { re2: "ok" } }', '', '? login: condition removed: message { re2: ok }'],
+    ['a domain', 'app.example', 'evil.example', '? login: message siwe domain app.example → evil.example'],
+    ['a session', 'expiresWithin: 1h', 'expiresWithin: 2h', '+ login: message siwe expiresWithin 1h → 2h'],
+    ['a threshold', 'gte: "1 ether"', 'gte: "2 ether"', '+ two-people: value floor 1 → 2 ether'],
+    [
+      'whom it takes',
+      'approval: big\n  - id: login',
+      'approval: other\n  - id: login',
+      '? two-people: approval big → other',
+    ],
+    [
+      'break-glass',
+      'groups: [hot] }, operations',
+      'groups: [hot], tags: [x] }, operations',
+      '+ breakGlass: keys tags gains x',
+    ],
+    ['how it is changed', 'change: { approval: big }\n', '', '? change { approval: big } → none'],
+  ])('name %s', (_, from, to, expected) => {
     expect(changes([from, to])).toContain(expected);
   });
 
@@ -380,14 +335,12 @@ describe('changes in plain words', () => {
   test('weigh an effect', () => {
     const deny = '  - id: not-both\n    effect: deny';
     const require = '  - id: not-both\n    approval: big\n    effect: require';
-    const allow = edited([deny, require]);
-    expect(diffPolicies(base, allow).map(shown)).toEqual(
-      ['+ not-both: effect deny → require', '? not-both: approval none → big']
-        .toSorted()
-        .toReversed()
-        .toSorted(),
-    );
-    expect(diffPolicies(allow, base).map(shown)).toContain('- not-both: effect require → deny');
+    const asking = edited([deny, require]);
+    expect(diffPolicies(base, asking).map(shown)).toEqual([
+      '? not-both: approval none → big',
+      '+ not-both: effect deny → require',
+    ]);
+    expect(diffPolicies(asking, base).map(shown)).toContain('- not-both: effect require → deny');
   });
 
   test('are all of a first policy', () => {
@@ -403,15 +356,15 @@ describe('changes in plain words', () => {
       '        - { value: { eq: "0" } }\n',
       '        - { value: { eq: "0" } }\n        - { token: { token: usdc, action: [transfer, approve] } }\n',
     ]);
-    const raised = compilePolicy(JSON.parse(two.json.replace('50000 usdc', '80000 usdc')) as JsonValue);
+    const raised = compilePolicy(JSON.parse(two.json.replace('"50000 usdc"', '"80000 usdc"')) as JsonValue);
     expect(diffPolicies(two, raised).map(shown)).toEqual([
       '+ pay-usdc: usdc transfer amount cap 50,000 → 80,000 usdc',
     ]);
   });
 
   test('are on one line, whatever is in them', () => {
-    const odd = edited(['"ok"', String.raw`"a\nb\u001b[2J"`]);
-    for (const { text } of diffPolicies(base, odd)) expect(text).toMatch(/^[^\p{Cc}]*$/u);
+    const odd = edited(['"ok"', String.raw`"a\nb\u202e\u001bc"`]);
+    for (const { text } of diffPolicies(base, odd)) expect(text).toMatch(/^[^\p{Cc}\p{Cf}]*$/u);
   });
 
   test('know a list called constructor', () => {
@@ -518,13 +471,13 @@ describe('no change is silent', () => {
         expect(diffPolicies(after, base).length > 0).toBe(after.json !== base.json);
         expect(diffPolicies(after, after)).toEqual([]);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_500 },
     );
-    expect(seen).toBeGreaterThan(300);
+    expect(seen).toBeGreaterThan(150);
   });
 
   test('a second change shows, whatever the first', () => {
-    const mutations = fc.sample(mutation, { numRuns: 4_000, seed: 7 });
+    const mutations = fc.sample(mutation, { numRuns: 2_000, seed: 7 });
     const single = mutations.flatMap((one) => {
       const after = compiled(mutate(document, one));
       return after === undefined || after.json === base.json ? [] : [after];
@@ -534,7 +487,7 @@ describe('no change is silent', () => {
       .replace('lt: 100', 'lt: 1');
     const texts = ['pay-usdc: amount cap 50,000 → 80,000 usdc', 'approval big: approver m 2 → 1'];
     const other = JSON.parse(loadPolicy(raised, 'policy.yaml').json) as JsonValue;
-    expect(single.length).toBeGreaterThan(200);
+    expect(single.length).toBeGreaterThan(150);
     let shown = 0;
     for (const one of mutations) {
       const both = compiled(mutate(other, one));
@@ -550,7 +503,7 @@ describe('no change is silent', () => {
       if (apart.length === expected.length) for (const text of texts) expect(found).toContain(text);
       shown++;
     }
-    expect(shown).toBeGreaterThan(200);
+    expect(shown).toBeGreaterThan(150);
   });
 
   test('wider is never said of what is narrower, and the other way round', () => {
@@ -566,7 +519,7 @@ describe('no change is silent', () => {
           list.filter((each) => each.wider === wider).length;
         expect([sure(back, true), sure(back, false)]).toEqual([sure(forth, false), sure(forth, true)]);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

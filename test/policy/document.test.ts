@@ -1,6 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonValue } from '../../src/jcs.ts';
-import { ALICE, allow, BOB, CHAIN, compiling, deny, FEE, problemsOf, type Members } from './fixtures.ts';
+import { compilePolicy } from '../../src/policy/policy.ts';
+import {
+  ALICE,
+  allow,
+  BOB,
+  CHAIN,
+  compiling,
+  deny,
+  documentOf,
+  FEE,
+  problemsOf,
+  refusal,
+  type Members,
+} from './fixtures.ts';
+
+const USDC = '0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48';
 
 describe('references and names', () => {
   const base = allow(['message']);
@@ -145,47 +160,333 @@ describe('conditions that do not read', () => {
   });
 });
 
-describe('what this version does not have', () => {
+type Case = readonly [name: string, more: Members, expected: string];
+
+const TOKEN = { chain: 1, address: USDC, standard: 'erc20', decimals: 6 };
+const APPROVAL = { all: [{ role: 'approver', m: 2 }] };
+const LIMIT = { meter: 'value', window: { rolling: '24h', bucket: '5m' }, max: '1 ether', onExceed: 'deny' };
+
+const REFUSED: { readonly [section: string]: readonly Case[] } = {
+  tokens: [
+    ['a unit of wei', { tokens: { gwei: TOKEN } }, 'tokens.gwei: is the name of a unit of wei'],
+    [
+      'one contract twice',
+      { tokens: { usdc: TOKEN, fiat: { ...TOKEN, address: USDC.toLowerCase(), decimals: 5 } } },
+      'tokens.fiat: is the contract that "usdc" is',
+    ],
+    ['no chain', { tokens: { usdc: { ...TOKEN, chain: undefined } } }, 'chain: must be the id of one chain'],
+    ['chain 0', { tokens: { usdc: { ...TOKEN, chain: 0 } } }, 'chain: must be the id of one chain'],
+    ['a bad address', { tokens: { usdc: { ...TOKEN, address: '0x12' } } }, 'address: must be an address'],
+    [
+      'a bad checksum',
+      { tokens: { usdc: { ...TOKEN, address: USDC.replace('A', 'a') } } },
+      'address: has a wrong EIP-55 checksum',
+    ],
+    [
+      'another standard',
+      { tokens: { usdc: { ...TOKEN, standard: 'erc777' } } },
+      'standard: must be one of erc20, erc721, erc1155',
+    ],
+    [
+      'no decimals',
+      { tokens: { usdc: { ...TOKEN, decimals: undefined } } },
+      'decimals: must be a whole number from 0 to 36',
+    ],
+    ['too many decimals', { tokens: { usdc: { ...TOKEN, decimals: 37 } } }, 'from 0 to 36'],
+    [
+      'decimals of an NFT',
+      { tokens: { usdc: { ...TOKEN, standard: 'erc721' } } },
+      'tokens.usdc.decimals: an erc721 has none',
+    ],
+  ],
+  abis: [
+    ['no function', { abis: { a: [] } }, 'abis.a: is empty'],
+    ['a number', { abis: { a: [1] } }, 'abis.a[0]: is not a function; write its signature'],
+    ['a bare name', { abis: { a: ['transfer'] } }, "abis.a[0]: is not a function's signature"],
+    ['an unknown type', { abis: { a: ['f(uint257)'] } }, 'abis.a[0]: has at character 3 a type that'],
+    [
+      'one function twice',
+      { abis: { a: ['f(uint256)', 'f(uint256 x)'] } },
+      'abis.a[1]: f(uint256) is in this ABI twice',
+    ],
+    [
+      'two functions of one selector',
+      { abis: { a: ['collate_propagate_storage(bytes16)', 'burn(uint256)'] } },
+      'abis.a[1]: burn(uint256) and collate_propagate_storage(bytes16) have one selector, 0x42966c68',
+    ],
+    [
+      'an event',
+      { abis: { a: [{ type: 'event', name: 'E', inputs: [] }] } },
+      'abis.a[0].type: must be function',
+    ],
+    [
+      'a mistake inside an item',
+      { abis: { a: [{ name: 'f', inputs: [{ name: 'x', type: 'uint7' }] }] } },
+      'abis.a[0].inputs[0].type: has 7 bits',
+    ],
+  ],
+  approvals: [
+    ['nobody', { approvals: { a: {} } }, 'approvals.a.all: must be a list of who has to consent'],
+    ['an empty list', { approvals: { a: { all: [] } } }, 'approvals.a.all: must be a list'],
+    [
+      'a signer',
+      { approvals: { a: { all: [{ role: 'signer', m: 1 }] } } },
+      'all[0].role: "signer" may not approve; write one of admin, policy-admin, approver, operator',
+    ],
+    ['an auditor', { approvals: { a: { all: [{ role: 'auditor', m: 1 }] } } }, '"auditor" may not approve'],
+    ['no role', { approvals: { a: { all: [{ role: 'boss', m: 1 }] } } }, '"boss" is not a role'],
+    [
+      'm of 0',
+      { approvals: { a: { all: [{ role: 'approver', m: 0 }] } } },
+      'all[0].m: must be a whole number from 1 to 100',
+    ],
+    ['no m', { approvals: { a: { all: [{ role: 'approver' }] } } }, 'all[0].m: must be a whole number'],
+    [
+      'a role twice',
+      { approvals: { a: { all: [...APPROVAL.all, { role: 'approver', m: 1 }] } } },
+      'all[1].role: "approver" is in the list already',
+    ],
+    ['distinct by text', { approvals: { a: { ...APPROVAL, distinct: 'yes' } } }, 'distinct: must be true or'],
+    ['a ttl of none', { approvals: { a: { ...APPROVAL, ttl: '0s' } } }, 'ttl: is not a duration'],
+    ['a ttl of 31 days', { approvals: { a: { ...APPROVAL, ttl: '31d' } } }, 'ttl: is more than 30 days'],
+    ['0 rejects', { approvals: { a: { ...APPROVAL, rejects: 0 } } }, 'rejects: must be a whole number from 1'],
+    [
+      'another credential',
+      { approvals: { a: { ...APPROVAL, credential: 'sms' } } },
+      'credential: must be one of otp, mtls',
+    ],
+  ],
+  limits: [
+    ['no meter', { limits: { a: { ...LIMIT, meter: undefined } } }, 'meter: must be value, maxTotalFee, count'],
+    ['an unknown meter', { limits: { a: { ...LIMIT, meter: 'gas' } } }, 'limits.a.meter: must be value'],
+    [
+      'an unknown token',
+      { limits: { a: { ...LIMIT, meter: { token: 'dai', include: ['transfer'] } } } },
+      'meter.token: "dai" is not defined under `tokens` (there are none); define it',
+    ],
+    [
+      'an unknown action',
+      { tokens: { usdc: TOKEN }, limits: { a: { ...LIMIT, meter: { token: 'usdc', include: ['send'] } } } },
+      'meter.include[0]: must be one of transfer, transferFrom, approve',
+    ],
+    [
+      'no action',
+      { tokens: { usdc: TOKEN }, limits: { a: { ...LIMIT, max: '1', meter: { token: 'usdc' } } } },
+      'meter.include: must be a list',
+    ],
+    [
+      'ether of a token',
+      { tokens: { usdc: TOKEN }, limits: { a: { ...LIMIT, meter: { token: 'usdc', include: ['approve'] } } } },
+      'limits.a.max: "ether" is not a unit here; write usdc',
+    ],
+    [
+      'a token of ether',
+      { tokens: { usdc: TOKEN }, limits: { a: { ...LIMIT, max: '1 usdc' } } },
+      'limits.a.max: "usdc" is not a unit here; units are wei',
+    ],
+    ['ether of a count', { limits: { a: { ...LIMIT, meter: 'count' } } }, 'max: is not a whole number'],
+    ['no max', { limits: { a: { ...LIMIT, max: undefined } } }, 'limits.a.max: is not an amount'],
+    ['an unknown scope', { limits: { a: { ...LIMIT, per: ['rule'] } } }, 'per[0]: must be one of key, keyGroup'],
+    ['a scope twice', { limits: { a: { ...LIMIT, per: ['key', 'key'] } } }, 'per[1]: is in the list twice'],
+    ['an empty scope', { limits: { a: { ...LIMIT, per: [] } } }, 'limits.a.per: is empty'],
+    ['no window', { limits: { a: { ...LIMIT, window: undefined } } }, 'window: must be a mapping'],
+    [
+      'buckets that do not divide',
+      { limits: { a: { ...LIMIT, window: { rolling: '1h', bucket: '7m' } } } },
+      'bucket: does not divide `rolling` into whole parts',
+    ],
+    [
+      'a bucket that is longer',
+      { limits: { a: { ...LIMIT, window: { rolling: '1h', bucket: '2h' } } } },
+      'bucket: does not divide',
+    ],
+    [
+      '1,001 buckets',
+      { limits: { a: { ...LIMIT, window: { rolling: '1001s', bucket: '1s' } } } },
+      'bucket: divides `rolling` into more than 1000 parts',
+    ],
+    ['no onExceed', { limits: { a: { ...LIMIT, onExceed: undefined } } }, 'onExceed: must be deny or'],
+    [
+      'an unknown approval',
+      { approvals: { big: APPROVAL }, limits: { a: { ...LIMIT, onExceed: { approval: 'small' } } } },
+      'onExceed.approval: "small" is not defined under `approvals` (big); define it',
+    ],
+    [
+      'too many',
+      { limits: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, LIMIT])) },
+      'limits.l64: the document has more than 64 limits',
+    ],
+  ],
+  change: [
+    ['nothing', { change: {} }, 'change.approval: nothing is not defined under `approvals` (there are none)'],
+    ['another approval', { approvals: { a: APPROVAL }, change: { approval: 'b' } }, '"b" is not defined'],
+    [
+      'the proposer itself',
+      { approvals: { a: { ...APPROVAL, excludeRequester: false } }, change: { approval: 'a' } },
+      'change.approval: "a" lets one person do what takes two; use an approval with excludeRequester: true',
+    ],
+    [
+      'one person for two',
+      { approvals: { a: { ...APPROVAL, distinct: false } }, change: { approval: 'a' } },
+      'change.approval: "a" lets one person do what takes two',
+    ],
+  ],
+  breakGlass: [
+    ['nothing', { breakGlass: {} }, 'breakGlass.principals: must be a mapping, not nothing'],
+    ['a digest', withBreakGlass({ operations: ['digest'] }), 'operations[0]: "digest" is not an operation here'],
+    ['an export', withBreakGlass({ operations: ['key.export'] }), '"key.export" is not an operation here'],
+    ['every operation', withBreakGlass({ operations: ['*'] }), 'operations have no wildcard; name each'],
+    ['no key', withBreakGlass({ keys: {} }), 'breakGlass.keys: names no key'],
+    ['an unknown approval', withBreakGlass({ approval: 'b' }), 'breakGlass.approval: "b" is not defined'],
+    [
+      'the requester itself',
+      { ...withBreakGlass({}), approvals: { a: { ...APPROVAL, excludeRequester: false } } },
+      'breakGlass.approval: "a" lets one person do what takes two',
+    ],
+    ['a member of rules', withBreakGlass({ when: CHAIN }), 'breakGlass.when: `when` is not known here'],
+  ],
+  parent: [
+    ['a number', { parent: 1 }, 'parent: must be text'],
+    ['a short hash', { parent: 'abc' }, 'parent: is not valid; write the 64 lower-case hex digits'],
+    ['capitals', { parent: 'A'.repeat(64) }, 'parent: is not valid'],
+  ],
+};
+
+function withBreakGlass(more: Members): Members {
+  const breakGlass = { approval: 'a', principals: { roles: ['signer'] }, keys: { names: ['*'] }, operations: ['transaction'] };
+  return { approvals: { a: APPROVAL }, breakGlass: { ...breakGlass, ...more } };
+}
+
+describe.each(Object.entries(REFUSED))('%s', (_, cases) => {
+  test.each(cases)('refuses %s', (_name, more, expected) => {
+    expect(problemsOf(allow(['message']), more).join('\n')).toContain(expected);
+  });
+});
+
+describe('rules', () => {
   const base = allow(['message']);
-  test.each(['tokens', 'abis', 'approvals', 'limits', 'breakGlass', 'change'])(
-    'refuses %s, even empty',
-    (name) => {
-      expect(problemsOf(base, { [name]: {} })).toEqual([
-        `${name}: \`${name}\` is not supported by this version; remove it`,
-      ]);
-    },
-  );
+  const barred = { id: 'd', effect: 'deny', operations: ['message'] };
+  const asked = { ...barred, effect: 'require', approval: 'big' };
+  const approvals = { big: APPROVAL };
+  const window = { tz: 'Europe/Zurich', days: ['mon'], from: '07:00', to: '19:00' };
 
-  test.each(['hard', 'mode', 'source', 'draining', 'validity', 'windows', 'approval'])(
-    'refuses %s in a rule',
-    (name) => {
-      expect(problemsOf({ ...base, [name]: false })).toEqual([
-        `rules[0].${name}: \`${name}\` is not supported by this version; remove it`,
-      ]);
-    },
-  );
+  test.each<[string, Members]>([
+    ['a hard denial', { ...barred, hard: true }],
+    ['a denial that is not hard', { ...barred, hard: false }],
+    ['a draining key', { ...base, draining: true }],
+    ['shadow mode', { ...base, mode: 'shadow' }],
+    ['enforce mode', { ...barred, mode: 'enforce' }],
+    ['a require rule', asked],
+    ['a require rule that binds nothing', { ...asked, operations: ['transaction', 'digest', 'key.export'] }],
+    ['an export', { ...base, operations: ['key.export'] }],
+    ['networks', { ...base, source: { cidr: ['10.0.0.0/8', '192.0.2.1/32', 'fd00::/8', '::1/128'] } }],
+    ['client certificates', { ...base, source: { mtls: true } }],
+    ['a time from which on', { ...base, validity: { from: '2026-11-20T10:00:00Z' } }],
+    ['a time until', { ...base, validity: { until: '2026-11-20T10:00:00.5+13:45' } }],
+    ['a window', { ...base, windows: [window] }],
+    ['a night', { ...base, windows: [{ ...window, from: '22:00', to: '06:00' }] }],
+    ['a whole day', { ...base, windows: [{ ...window, from: '00:00', to: '24:00' }] }],
+  ])('may have %s', (_, rule) => {
+    expect(() => compilePolicy({ ...documentOf(rule), approvals } as JsonValue)).not.toThrow();
+  });
 
-  test.each(['create', 'call', 'token', 'typed', 'message'])('refuses the predicate %s', (name) => {
-    expect(problemsOf(deny(['transaction'], { all: [CHAIN, { [name]: {} }] }))).toEqual([
-      `rules[0].when.all[1].${name}: \`${name}\` is not supported by this version; remove it`,
+  const windowed = (more: Members): Members => ({ ...base, windows: [{ ...window, ...more }] });
+  test.each<[string, Members, string]>([
+    ['another effect', { ...base, effect: 'permit' }, 'effect: must be one of allow, deny, require'],
+    ['a hard permission', { ...base, hard: false }, 'hard: only deny rules can be `hard`; remove it'],
+    ['a hard demand', { ...asked, hard: true }, 'hard: only deny rules can be `hard`'],
+    ['a draining denial', { ...barred, draining: true }, 'draining: only allow rules can be `draining`'],
+    ['hard by text', { ...barred, hard: 'yes' }, 'hard: must be true or false'],
+    ['another mode', { ...base, mode: 'dry-run' }, 'mode: must be one of enforce, shadow'],
+    [
+      'a permission with approval',
+      { ...base, approval: 'big' },
+      'approval: an allow rule asks for no approval; write a require rule for it',
+    ],
+    ['a denial with approval', { ...barred, approval: 'big' }, 'approval: a deny rule asks for no approval'],
+    [
+      'a demand without approval',
+      { ...asked, approval: undefined },
+      'approval: nothing is not defined under `approvals` (big)',
+    ],
+    ['an unknown approval', { ...asked, approval: 'small' }, 'approval: "small" is not defined'],
+    ['an unknown operation', { ...base, operations: ['export'] }, '"export" is not an operation here'],
+    ['an empty source', { ...base, source: {} }, 'source: restricts nothing'],
+    ['an empty network list', { ...base, source: { cidr: [] } }, 'source.cidr: is empty'],
+    [
+      'an address for a network',
+      { ...base, source: { cidr: ['192.0.2.1'] } },
+      'source.cidr[0]: must be a network such as 10.0.0.0/8 or fd00::/8; for one host write 192.0.2.1/32',
+    ],
+    ['too long a network', { ...base, source: { cidr: ['10.0.0.0/33'] } }, 'cidr[0]: must be a network'],
+    ['a short network', { ...base, source: { cidr: ['10.0.0/8'] } }, 'cidr[0]: must be a network'],
+    ['a padded length', { ...base, source: { cidr: ['10.0.0.0/08'] } }, 'cidr[0]: must be a network'],
+    ['a zone', { ...base, source: { cidr: ['fe80::1%eth0/64'] } }, 'cidr[0]: must be a network'],
+    ['mtls by text', { ...base, source: { mtls: 'yes' } }, 'source.mtls: must be true or false'],
+    ['an empty validity', { ...base, validity: {} }, 'validity: restricts nothing'],
+    ['a time without zone', { ...base, validity: { from: '2026-11-20T10:00:00' } }, 'from: is not a time'],
+    ['a date', { ...base, validity: { until: '2026-11-20' } }, 'validity.until: is not a time; write a date and'],
+    ['the 30th of February', { ...base, validity: { from: '2026-02-30T10:00:00Z' } }, 'from: is not a time'],
+    ['24 o’clock', { ...base, validity: { from: '2026-02-20T24:00:00Z' } }, 'from: is not a time'],
+    ['a zone of 24 hours', { ...base, validity: { from: '2026-02-20T00:00:00+24:00' } }, 'from: is not a time'],
+    ['a number for a time', { ...base, validity: { from: 1763632800 } }, 'from: is not a time'],
+    [
+      'an end before the beginning',
+      { ...base, validity: { from: '2026-11-20T10:00:00+01:00', until: '2026-11-20T09:00:00Z' } },
+      'validity.until: is not after `from`',
+    ],
+    ['no windows', { ...base, windows: [] }, 'windows: is empty'],
+    ['one window for a list', { ...base, windows: window }, 'windows: must be a list'],
+    ['an unknown zone', windowed({ tz: 'Mars/Base' }), 'tz: "Mars/Base" is not a time zone; write an IANA name'],
+    ['an offset', windowed({ tz: '+01:00' }), 'tz: "+01:00" is not a time zone'],
+    ['no zone', windowed({ tz: undefined }), 'tz: undefined is not a time zone'],
+    ['no days', windowed({ days: undefined }), 'days: must be a list'],
+    ['an unknown day', windowed({ days: ['monday'] }), 'days[0]: must be one of mon, tue'],
+    ['an hour without zero', windowed({ from: '7:00' }), 'from: is not a time of day'],
+    ['a start at 24:00', windowed({ from: '24:00' }), 'from "00:00" to "23:59"'],
+    ['24:01', windowed({ to: '24:01' }), 'to: is not a time of day; write hours and minutes from "00:00" to "24:00"'],
+    ['60 minutes', windowed({ to: '18:60' }), 'to: is not a time of day'],
+    ['no length', windowed({ to: '07:00' }), 'windows[0].to: is `from`: nothing, or a whole day?'],
+  ])('may not have %s', (_, rule, expected) => {
+    expect(problemsOf(rule, { approvals }).join('\n')).toContain(expected);
+  });
+});
+
+describe('a document', () => {
+  test('may define what nothing refers to', () => {
+    const more = { tokens: { usdc: TOKEN }, abis: { a: ['f()'] }, approvals: { a: APPROVAL }, lists: { a: [BOB] } };
+    expect(() => compilePolicy({ ...documentOf(), ...more })).not.toThrow();
+  });
+
+  test('may be 5,000 rules long, and 20,000 conditions', () => {
+    const rules = (count: number, when: JsonValue) =>
+      Array.from({ length: count }, (_, i) => ({ ...deny(['transaction'], when), id: `r${i}` }) as JsonValue);
+    expect(refusal(() => compilePolicy(documentOf(...rules(5001, CHAIN)))).lines).toEqual([
+      'rules[5000]: the document has more than 5000 rules; remove some, or merge rules',
+    ]);
+    const wide = { any: Array.from({ length: 999 }, (_, i) => ({ nonce: { eq: i } })) };
+    expect(() => compilePolicy(documentOf(...rules(20, wide)))).not.toThrow();
+    expect(refusal(() => compilePolicy(documentOf(...rules(21, wide)))).lines).toEqual([
+      'rules[20].when: the document has more than 20000 conditions; remove some, or merge rules',
     ]);
   });
 
-  test.each(['within', 'len', 'isSigner', 'every', 'some'])('refuses the comparison %s', (name) => {
-    expect(problemsOf(deny(['transaction'], { chainId: { eq: 1, [name]: 1 } }))).toEqual([
-      `rules[0].when.chainId.${name}: \`${name}\` is not supported by this version; remove it`,
-    ]);
+  test('counts a list wherever it is used', () => {
+    const addresses = Array.from({ length: 10_000 }, (_, i) => `0x${i.toString(16).padStart(40, '0')}`);
+    const used = (times: number): JsonValue => ({
+      ...documentOf(deny(['transaction'], { all: Array.from({ length: times }, () => ({ to: { in: '$a' } })) })),
+      lists: { a: addresses },
+    });
+    expect(() => compilePolicy(used(100))).not.toThrow();
+    expect(refusal(() => compilePolicy(used(101))).lines.join()).toContain(
+      'the document has more than 1000000 items in comparisons and selectors',
+    );
   });
 
-  test('refuses the effect require, other operations and token amounts', () => {
-    expect(problemsOf({ ...base, effect: 'require' }).join()).toContain(
-      '`require` is not supported by this version',
-    );
-    expect(problemsOf({ ...base, operations: ['key.export'] }).join()).toContain(
-      '"key.export" is not supported by this version',
-    );
-    expect(problemsOf(deny(['transaction'], { value: { gt: '1 usdc' } })).join()).toContain(
-      'tokens are not supported by this version',
-    );
+  test('counts functions and the length of patterns', () => {
+    const abis = { a: Array.from({ length: 2001 }, (_, i) => `f${i}()`) };
+    expect(problemsOf(allow(['message']), { abis }).join()).toContain('more than 2000 functions in abis');
+    const patterns = Array.from({ length: 17 }, () => ({ message: { re2: 'x'.repeat(490) } }));
+    expect(problemsOf(deny(['message'], { any: patterns })).join()).toContain('characters of patterns (re2)');
   });
 });

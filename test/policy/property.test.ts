@@ -31,6 +31,10 @@ function compilable(whole: { [name: string]: JsonValue }): { [name: string]: Jso
   return { ...whole, rules };
 }
 
+function show(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? `${one}n` : one));
+}
+
 describe('random policies', () => {
   test('are decided as the reference interpreter decides them', () => {
     const seen = {
@@ -58,7 +62,7 @@ describe('random policies', () => {
           const { charges } = policy.judge(one);
           const found: Verdict = {
             effect: decision.effect,
-            rule: decision.limit === undefined || decision.effect !== 'deny' ? decision.rule : undefined,
+            rule: decision.rule,
             approvals: [...(decision.approvals ?? [])].toSorted(),
             shadow: (decision.shadow ?? []).map(({ rule }) => rule),
             charges: Object.fromEntries(
@@ -67,9 +71,10 @@ describe('random policies', () => {
           };
           // Of a denial by a limit, the reference knows the charges up to that limit only.
           const { charges: expectedCharges, ...rest } = expected;
-          expect({ ...found, charges: undefined }).toEqual({ ...rest, charges: undefined });
-          if (expected.effect === 'deny') expect(found.charges).toMatchObject(expectedCharges);
-          else expect(found.charges).toEqual(expectedCharges);
+          const about = show({ json, one, decision, expected });
+          expect({ ...found, charges: undefined }, about).toEqual({ ...rest, charges: undefined });
+          if (expected.effect === 'deny') expect(found.charges, about).toMatchObject(expectedCharges);
+          else expect(found.charges, about).toEqual(expectedCharges);
           cases++;
           seen[decision.rule === undefined && decision.effect === 'deny' ? 'default' : decision.effect]++;
           if (charges.length > 0) seen.charged++;

@@ -36,6 +36,7 @@ export function decideByReference(
   used: (name: string) => bigint,
 ): Verdict {
   const { effects, problem } = request.effects;
+  if (problem !== undefined) return { effect: 'deny', rule: undefined, approvals: [], shadow: [], charges: {} };
   const onEffect = (rule: Json, effect: Effect): Truth =>
     rule.when === undefined ? true : holds({ document, request, effect }, rule.when);
   const matchesAny = (rule: Json): boolean => effects.some((effect) => onEffect(rule, effect) !== false);
@@ -59,29 +60,35 @@ export function decideByReference(
   const exporting = request.intent.operation === 'key.export';
 
   let rule: string | undefined;
-  let isDenied = problem !== undefined || effects.length === 0;
+  let isDenied = effects.length === 0;
   if (!isDenied && denies.length > 0) [isDenied, rule] = [true, denies[0].id];
   else if (!isDenied && allowing.includes(undefined)) isDenied = true;
   else if (!isDenied && exporting && demands.length === 0) isDenied = true;
   else if (!isDenied) rule = allowing[0].id;
 
-  const broken =
-    isDenied && problem === undefined && !denies.some((one) => one.hard) && breaksGlass(document, request);
+  const granted = !denies.some((one) => one.hard) && breaksGlass(document, request);
+  const broken = isDenied && granted;
   if (isDenied && !broken) return { effect: 'deny', rule, approvals: [], shadow, charges: {} };
+  if (broken) rule = undefined;
 
   const approvals = new Set(broken ? [document.breakGlass.approval, ...demands] : demands);
+  const isAsking = approvals.size > 0;
   const charges: { [name: string]: bigint } = {};
+  let [isExceeded, isOver] = [false, false];
   for (const { limit, scope, amount } of chargesOf(document, request)) {
     const name = `${limit}/${scope}`;
     charges[name] = amount;
     const { max, onExceed } = document.limits[limit];
-    const bound = quantity(document, max);
-    if (used(name) + amount <= bound) continue;
-    if (onExceed !== 'deny') approvals.add(onExceed.approval);
-    else if (!broken) return { effect: 'deny', rule: undefined, approvals: [], shadow, charges };
+    if (used(name) + amount <= quantity(document, max)) continue;
+    isExceeded = true;
+    if (onExceed === 'deny') isOver = true;
+    approvals.add(onExceed === 'deny' ? document.breakGlass?.approval : onExceed.approval);
   }
+  if (isOver && !granted) return { effect: 'deny', rule: undefined, approvals: [], shadow, charges };
+  // Where a limit decides, it does so in the place of the rule.
+  if (isExceeded && !isAsking) rule = undefined;
   const effect = approvals.size > 0 ? 'require' : 'allow';
-  return { effect, rule: broken ? undefined : rule, approvals: [...approvals].toSorted(), shadow, charges };
+  return { effect, rule, approvals: [...approvals].toSorted(), shadow, charges };
 }
 
 function breaksGlass(document: Json, request: PolicyRequest): boolean {
@@ -290,7 +297,7 @@ function testsValue(at: Case, cmp: Json, value: Json, type: ParamType): boolean 
   return compare(at, cmp, type.baseType === 'address' ? value.toLowerCase() : value, type.baseType);
 }
 
-function testsToken(at: Case, body: Json): boolean {
+function testsToken(at: Case, body: Json): Truth {
   const { document, request, effect } = at;
   const found = 'token' in effect ? effect.token : undefined;
   const token = document.tokens[body.token];
@@ -304,11 +311,16 @@ function testsToken(at: Case, body: Json): boolean {
     [body.amount, amount],
     [body.tokenId, tokenId],
   ];
-  return parts.every(([cmp, value]) => cmp === undefined || (value !== undefined && compare(at, cmp, value)));
+  const passes = parts.every(
+    ([cmp, value]) => cmp === undefined || (value !== undefined && compare(at, cmp, value)),
+  );
+  // Without a chain, it may be good on the token's or on another.
+  return passes && chainOf(request) === undefined ? 'error' : passes;
 }
 
 function isToken(token: Json, found: TokenEffect, request: PolicyRequest): boolean {
-  return found.contract === token.address.toLowerCase() && chainOf(request) === BigInt(token.chain);
+  const chain = chainOf(request) ?? BigInt(token.chain);
+  return found.contract === token.address.toLowerCase() && chain === BigInt(token.chain);
 }
 
 function measures(
@@ -316,9 +328,8 @@ function measures(
   found: TokenEffect,
 ): { amount: bigint | undefined; tokenId: bigint | undefined } {
   if (token.standard === 'erc20') return { amount: found.amount ?? found.amountOrId, tokenId: found.tokenId };
-  const tokenId = found.tokenId ?? found.amountOrId;
-  if (token.standard === 'erc1155') return { amount: found.amount, tokenId };
-  return { amount: found.amount ?? (found.amountOrId === undefined ? undefined : 1n), tokenId };
+  const tokenId = found.tokenId ?? (token.standard === 'erc721' ? found.amountOrId : undefined);
+  return { amount: found.amount, tokenId };
 }
 
 function testsTyped({ request, ...at }: Case, { domain = {}, type, message = {} }: Json): boolean {
@@ -540,7 +551,8 @@ function measure(document: Json, meter: Json, request: PolicyRequest): bigint {
       const token = document.tokens[meter.token];
       if (found === undefined || !isToken(token, found, request) || !meter.include.includes(found.action))
         continue;
-      sum += token.standard === 'erc721' ? 1n : (measures(token, found).amount ?? 0n);
+      const single = token.standard === 'erc721' && found.action !== 'setApprovalForAll';
+      sum += single ? 1n : (measures(token, found).amount ?? 2n ** 256n - 1n);
     }
   }
   return sum;

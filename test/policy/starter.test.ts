@@ -20,7 +20,12 @@ const DELEGATE = '0x2222222222222222222222222222222222222222';
 const MESSAGE: Intent = { operation: 'message', data: '0x68656c6c6f' };
 const TYPED_DATA: Intent = {
   operation: 'typed-data',
-  typedData: { domain: {}, types: {}, primaryType: 'Permit', message: {} },
+  typedData: {
+    domain: {},
+    types: { Login: [{ name: 'nonce', type: 'string' }] },
+    primaryType: 'Login',
+    message: { nonce: 'a' },
+  },
 };
 const DELEGATION: Intent = { operation: 'authorization', chainId: 31337n, address: DELEGATE, nonce: 0n };
 
@@ -77,7 +82,7 @@ describe('the starter policy', () => {
       'dev-delegation',
       'login-typed-data',
     ]);
-    const delegator = { ...OWNER, key: { name: 'delegator', tags: ['login'] } };
+    const delegator = { ...OWNER, key: { ...OWNER.key, name: 'delegator', tags: ['login'] } };
     expect(full.evaluate(request(DELEGATION, delegator)).rule).toBe('dev-delegation');
     expect(full.evaluate(request({ ...DELEGATION, address: ALICE }, delegator)).effect).toBe('deny');
     expect(full.evaluate(request(TYPED_DATA, delegator)).rule).toBe('login-typed-data');

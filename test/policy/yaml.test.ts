@@ -166,6 +166,29 @@ describe('the YAML of policies', () => {
     expect(linesOf(`${HEAD}${RULE}#${'é'.repeat(524_288)}`)).toHaveLength(1);
   });
 
+  test('refuses what would take long to parse, wherever it is', () => {
+    const words = (count: number): string => `${HEAD}rules: [${'a,'.repeat(count)}]\n`;
+    // Three lexemes for an item and its comma.
+    expect(linesOf(words(66_000))[0]).toContain('rules[0]: p.yaml:3:9: must be a mapping');
+    expect(linesOf(words(70_000))).toEqual([
+      expect.stringMatching(/^: p\.yaml:3:\d+: has more than 200000 words, signs and spaces/),
+    ]);
+  });
+
+  test('leaves errors their stacks', () => {
+    const { stackTraceLimit } = Error;
+    linesOf(`${HEAD}rules: [,]\n`);
+    loadPolicy(HEAD + RULE, 'p.yaml');
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+    expect(stackTraceLimit).toBeGreaterThan(0);
+  });
+
+  test('cuts what is long in paths and messages', () => {
+    const long = 'k'.repeat(1000);
+    const [line = ''] = linesOf(`${HEAD}${long}: 1\n${RULE}`);
+    expect(line).toMatch(/^\["k{80}…"\]: p\.yaml:3:1: `k{80}…` is not known here; /);
+  });
+
   test.each([
     ['flow lists', '['.repeat(100_000)],
     ['flow mappings', '{a: '.repeat(100_000)],
@@ -214,7 +237,7 @@ describe('a policy as JSON', () => {
       compilePolicy(documentOf({ id: 'a', effect: 'deny', operations: ['*'] })),
     );
     expect(lines).toEqual([
-      'rules[0].operations[0]: operations have no wildcard; name each: transaction, message, typed-data, authorization, digest',
+      'rules[0].operations[0]: operations have no wildcard; name each: transaction, message, typed-data, authorization, digest, key.export',
     ]);
   });
 

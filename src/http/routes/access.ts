@@ -101,7 +101,9 @@ export function accessRoutes({ access }: Service): Route[] {
           description: 'The caller.',
           schema: principalShape.extend({
             credential: z.string(),
-            mtls: z.boolean().meta({ description: 'A client certificate of the caller came with the request.' }),
+            mtls: z
+              .boolean()
+              .meta({ description: 'A client certificate of the caller came with the request.' }),
           }),
         },
       },

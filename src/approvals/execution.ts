@@ -1,0 +1,169 @@
+import type { AccessReads, Principal } from '../access/principals.ts';
+import type { Act, ActDraft, Answer } from '../audit/act.ts';
+import { CountersignError, type ErrorCode } from '../errors.ts';
+import { parseIntent } from '../intent/schema.ts';
+import type { KeyService } from '../signer/keys.ts';
+import type { SignRequest, SignTx } from '../signer/pipeline.ts';
+import { intentHashOf } from './book.ts';
+import { quorumOf, standing } from './quorum.ts';
+import type { RequestReads, RequestStatus, RequestWrites, SigningRequest } from './request.ts';
+import { requestStatus, type PolicySource } from './status.ts';
+
+export type ExecutionTx = SignTx & RequestWrites;
+
+/** What signs, once all is said (signer/pipeline.ts). */
+export interface Signing {
+  sign(act: Act<ExecutionTx>, request: SignRequest): Promise<Answer>;
+}
+
+export interface ExecutionParts {
+  readonly reads: RequestReads & Pick<AccessReads, 'principal'>;
+  readonly policy: PolicySource;
+  readonly keys: Pick<KeyService, 'get' | 'version'>;
+  readonly signing: Signing;
+  readonly now: () => number;
+}
+
+/** Errors that another try can't mend: the request has to be made anew. */
+const FINAL: ReadonlySet<ErrorCode> = new Set([
+  'policy_denied',
+  'approval_required',
+  'forbidden',
+  'not_found',
+  'invalid_request',
+  'unprocessable',
+  'payload_too_large',
+]);
+
+/** Carries out what was approved: everything is read and decided again, and the signature is made at most once. */
+export class Execution {
+  readonly #parts: ExecutionParts;
+  readonly #running = new Set<string>();
+
+  constructor(parts: ExecutionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Signs an approved request; its result is kept in the commit of the signature. Throws `conflict` when it is not
+   * approved, or is being signed already, and whatever keeps it from being signed. What may pass leaves it approved.
+   *
+   * @param answer what is kept for a repeat of the act, made inside the commit.
+   */
+  async run(act: Act<ExecutionTx>, id: string, answer: () => Answer): Promise<void> {
+    if (this.#running.has(id)) throw new CountersignError('conflict', 'the request is being signed right now');
+    this.#running.add(id);
+    try {
+      await this.#sign(act, this.#requireApproved(id), answer);
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  async #sign(act: Act<ExecutionTx>, request: SigningRequest, answer: () => Answer): Promise<void> {
+    try {
+      // Nothing is awaited between these checks and the pipeline's own.
+      const order = this.#order(request);
+      await this.#parts.signing.sign(this.#noting(act, request, answer), order);
+    } catch (error) {
+      await this.#note(act, request, error);
+      throw error;
+    }
+  }
+
+  #requireApproved(id: string): SigningRequest {
+    const { reads, policy, now } = this.#parts;
+    const request = reads.request(id);
+    if (request === undefined) throw new CountersignError('not_found', `there is no request ${id}`);
+    const status = requestStatus(request, policy.current().hash, now());
+    if (status !== 'approved') throw new CountersignError('conflict', `the request is ${status}`);
+    return request;
+  }
+
+  #order(request: SigningRequest): SignRequest {
+    const { keys } = this.#parts;
+    const { id, key, operation, source, breakGlass, intentHash } = request;
+    if (intentHashOf(request) !== intentHash) {
+      throw new CountersignError('unprocessable', 'the stored request is not what was approved');
+    }
+    const requester = this.#requireRequester(request);
+    const now = keys.get(key.name);
+    if (now.id !== key.id || keys.version(now, key.version).address !== key.address) {
+      throw new CountersignError('not_found', `key ${key.name} is another key now`);
+    }
+    return {
+      ...{ requestId: id, requester, source, keyName: key.name, version: key.version },
+      intent: parseIntent(operation, request.intent),
+      approved: this.#requireQuorums(request),
+      ...(breakGlass !== undefined && { breakGlass }),
+    };
+  }
+
+  #requireRequester({ requester: { id, name } }: SigningRequest): Principal {
+    const principal = this.#parts.reads.principal(id);
+    if (principal?.state === 'enabled' && principal.roles.includes('signer')) return principal;
+    throw new CountersignError('forbidden', `the requester, ${name}, may not sign any more`);
+  }
+
+  /** Approvers may have lost their role since. */
+  #requireQuorums({ id, approvals, votes, requester }: SigningRequest): NonNullable<SignRequest['approved']> {
+    const counted = standing(votes, (principalId) => this.#parts.reads.principal(principalId));
+    const unmet = approvals.filter((approval) => !quorumOf(approval, counted, requester.id).met);
+    if (approvals.length === 0 || unmet.length > 0) {
+      throw new CountersignError(
+        'approval_required',
+        `approvers have lost their role since (${unmet.map(({ name }) => name).join(', ')}): ask for it again`,
+      );
+    }
+    return {
+      requestId: id,
+      approvals: new Set(approvals.map(({ name }) => name)),
+      approvers: counted.filter(({ verdict }) => verdict === 'approve').map(({ name }) => name),
+    };
+  }
+
+  /** The same act, whose commit makes the request a signed one: with the signature or not at all. */
+  #noting(act: Act<ExecutionTx>, { id }: SigningRequest, answer: () => Answer): Act<ExecutionTx> {
+    return {
+      record: async (draft, effects) => await act.record(draft, effects),
+      commit: async <T extends Answer>(
+        draft: ActDraft,
+        effects: Parameters<typeof act.commit<T>>[1],
+      ): Promise<T> => {
+        const made: T[] = [];
+        await act.commit(draft, (tx, receipt) => {
+          // Others were served while the signature was made.
+          this.#order(this.#requireApproved(id));
+          const result = effects(tx, receipt);
+          tx.setRequestStatus(id, ['approved'], 'signed', { result });
+          made.push(result);
+          return answer();
+        });
+        const [result] = made;
+        if (result === undefined) throw new CountersignError('internal', 'a commit had no effects');
+        return result;
+      },
+    };
+  }
+
+  /** Writes down why there is no signature. The request may have been cancelled or voided meanwhile: then that holds. */
+  async #note(act: Act<ExecutionTx>, { id, key, operation }: SigningRequest, error: unknown): Promise<void> {
+    const known = error instanceof CountersignError;
+    const code = known ? error.code : 'internal';
+    const note = known ? error.message : 'an unexpected error';
+    const to: RequestStatus = FINAL.has(code) ? 'failed' : 'approved';
+    const draft: ActDraft = {
+      kind: 'request.executed',
+      outcome: code === 'policy_denied' ? 'denied' : to === 'failed' ? 'refused' : 'failed',
+      key: { name: key.name, version: key.version, address: key.address },
+      operation,
+      detail: { request: id, code, reason: note },
+    };
+    try {
+      await act.record(draft, (tx) => tx.setRequestStatus(id, ['approved'], to, { note }));
+    } catch (failure) {
+      // What counts is the error that this was about.
+      if (!(failure instanceof CountersignError)) throw failure;
+    }
+  }
+}
