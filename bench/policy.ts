@@ -5,7 +5,15 @@ import { decodeEffects } from '../src/effects/decode.ts';
 import type { JsonValue } from '../src/jcs.ts';
 import type { PolicyRequest } from '../src/policy/decision.ts';
 import type { CompiledPolicy } from '../src/policy/policy.ts';
-import { ALICE, allowTransfers, BOB, policyOf, policyWith, request, TRANSFER } from '../test/policy/fixtures.ts';
+import {
+  ALICE,
+  allowTransfers,
+  BOB,
+  policyOf,
+  policyWith,
+  request,
+  TRANSFER,
+} from '../test/policy/fixtures.ts';
 
 /**
  * Median time of one decision against 500 rules, from the parsed intent on: decoding its effects, rules and limits.
@@ -73,8 +81,11 @@ function desks(contractOf: (i: number) => Hex): CompiledPolicy {
       },
       limits: {
         day: {
-          ...{ meter: { token: 'coin', include: ['transfer'] }, per: ['key'], max: '1000 coin' },
-          ...{ window: { rolling: '24h', bucket: '5m' }, onExceed: 'deny' },
+          meter: { token: 'coin', include: ['transfer'] },
+          per: ['key'],
+          max: '1000 coin',
+          window: { rolling: '24h', bucket: '5m' },
+          onExceed: 'deny',
         },
       },
     },
@@ -109,7 +120,12 @@ const dear = request({ ...TRANSFER, value: 2n * 10n ** 18n });
 const batch = request(BATCH);
 const cases: readonly (readonly [string, CompiledPolicy, PolicyRequest, 'allow' | 'deny'])[] = [
   ['transfer, 1 rule', policy(dev, treasury, 1), transfer, 'allow'],
-  ['transfer, 500 rules, 50 on this chain', policy((i) => (i % 10 === 9 ? 31337 : i + 1), treasury), transfer, 'allow'],
+  [
+    'transfer, 500 rules, 50 on this chain',
+    policy((i) => (i % 10 === 9 ? 31337 : i + 1), treasury),
+    transfer,
+    'allow',
+  ],
   [
     'transfer, 500 rules on this chain, each for its own key',
     policy(dev, (i) => (i === RULES - 1 ? 'treasury' : `key-${i}`)),
@@ -119,7 +135,12 @@ const cases: readonly (readonly [string, CompiledPolicy, PolicyRequest, 'allow' 
   ['transfer, 500 rules on this chain and key', policy(dev, treasury), transfer, 'allow'],
   ['transfer, 500 rules that differ in value only', alike(), transfer, 'allow'],
   ['transfer, default deny, 500 rules on this chain and key', policy(dev, treasury), dear, 'deny'],
-  ['five-call multicall, 500 rules, each for its own contract', desks((i) => (i < RULES - 3 ? addressOf(i) : BOB)), batch, 'allow'],
+  [
+    'five-call multicall, 500 rules, each for its own contract',
+    desks((i) => (i < RULES - 3 ? addressOf(i) : BOB)),
+    batch,
+    'allow',
+  ],
   ['five-call multicall, 500 rules for this contract', desks(() => BOB), batch, 'allow'],
 ];
 

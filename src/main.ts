@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { AccessService } from './access/access.ts';
-import { FailedAuthentications } from './access/failures.ts';
+import { Authenticator } from './access/authenticator.ts';
+import { Refusals } from './access/failures.ts';
+import { IdentityProviders } from './access/oidc.ts';
+import { Throttle } from './access/throttle.ts';
+import { ApprovalService } from './approvals/approvals.ts';
+import { RequestBook } from './approvals/book.ts';
+import { ProposalService } from './approvals/proposals.ts';
+import { SecondFactor } from './approvals/second-factor.ts';
 import { systemAct } from './audit/act.ts';
 import { Checkpointer } from './audit/checkpointer.ts';
 import { AuditLog } from './audit/log.ts';
@@ -10,13 +17,18 @@ import type { CheckpointWrites } from './audit/stored-entry.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
 import type { Config } from './config.ts';
 import { CountersignError } from './errors.ts';
+import { Admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
-import { KEEP_ANSWERS_MS } from './http/idempotency.ts';
+import { KEEP_ANSWERS_MS, RequestAct } from './http/idempotency.ts';
 import { accessRoutes } from './http/routes/access.ts';
 import { auditRoutes } from './http/routes/audit.ts';
 import { keyRoutes } from './http/routes/keys.ts';
+import { policyToolRoutes } from './http/routes/policy-tools.ts';
 import { policyRoutes } from './http/routes/policy.ts';
+import { proposalRoutes } from './http/routes/proposals.ts';
 import { withReference } from './http/routes/reference.ts';
+import { requestRoutes } from './http/routes/requests.ts';
+import { secondFactorRoutes } from './http/routes/second-factor.ts';
 import { signingRoutes } from './http/routes/signing.ts';
 import { systemRoutes } from './http/routes/system.ts';
 import { startServer } from './http/server.ts';
@@ -24,6 +36,7 @@ import type { Service } from './http/service.ts';
 import { sealKeyFile } from './keystore/seal-file.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { LimitLedger, USAGE_KEPT_MS } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
 import { Custody } from './signer/custody.ts';
 import { KeyService } from './signer/keys.ts';
@@ -39,6 +52,8 @@ export interface RunningService {
   /** What whoever started it should know. */
   readonly notes: readonly string[];
   readonly notReady: () => readonly string[];
+  /** Reads the TLS files again, if there are any. Throws `invalid_request`, and goes on with what it has. */
+  reload(): void;
   /** Lets requests under way end, signs a last checkpoint, wipes, closes. */
   stop(): Promise<void>;
 }
@@ -62,9 +77,34 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
   const keys = new KeyService(reads, custody);
   const access = new AccessService(reads);
-  const failures = new FailedAuthentications(audit);
+  const refusals = new Refusals(audit);
+  const admission = new Admission({
+    authenticator: new Authenticator(reads, audit, new IdentityProviders(config.oidc)),
+    throttle: new Throttle(config.rateLimit),
+    refusals,
+    trustedProxies: config.trustedProxies,
+  });
   const policy = new PolicyInForce();
-  const signing = new SigningPipeline(keys, policy, new NonceGuard(reads), custody);
+  const ledger = new LimitLedger(reads, storage.head().time);
+  const signing = new SigningPipeline<StorageTx>({
+    keys,
+    policy,
+    ledger,
+    nonces: new NonceGuard(reads),
+    denied: reads,
+    desk: new RequestBook(reads, policy),
+    custody,
+  });
+  const secondFactor = new SecondFactor(reads, custody);
+  const approvals = new ApprovalService({
+    reads,
+    policy,
+    keys,
+    signing,
+    secondFactor,
+    actOf: (actor, requestId) => new RequestAct(audit, actor, requestId),
+  });
+  const proposals = new ProposalService({ reads, policy, secondFactor });
   const checkpoints: CheckpointWrites = {
     saveCheckpoint: (checkpoint) => audit.writeBeside(() => storage.saveCheckpoint(checkpoint)),
   };
@@ -121,6 +161,9 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     policy,
     access,
     signing,
+    approvals,
+    proposals,
+    secondFactor,
     notReady,
   };
   const metrics = createMetrics({
@@ -133,8 +176,12 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       ...systemRoutes(service, metrics),
       ...keyRoutes(service),
       ...signingRoutes(service, metrics),
+      ...requestRoutes(service),
       ...policyRoutes(service),
+      ...policyToolRoutes(service),
+      ...proposalRoutes(service),
       ...accessRoutes(service),
+      ...secondFactorRoutes(service),
       ...auditRoutes(service),
     ],
     version,
@@ -157,7 +204,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       ...(await loadNewestPolicy(config.data, reads, audit, policy)),
     ];
     // Before the first start is completed: a port that is taken must not use up what is said only once.
-    const server = await startServer(createApp({ service, routes, log, metrics, failures }), config.listen);
+    const app = createApp({ service, routes, log, metrics, admission });
+    const server = await startServer(app, config.listen, config.tls);
     const parts = { reads, recorder: audit, access, keys, unsealed: !sealed };
     const firstStart = await completeFirstStart(config, parts);
     // So that there is one from the first moment on; while sealed, the first after unsealing.
@@ -166,7 +214,10 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     const housekeeping = setInterval(() => {
       const time = new Date(Date.now() - KEEP_ANSWERS_MS).toISOString();
       try {
-        audit.writeBeside(() => storage.forgetAnswersBefore(time));
+        audit.writeBeside(() => {
+          storage.forgetAnswersBefore(time);
+          storage.forgetUsageBefore(ledger.time() - USAGE_KEPT_MS);
+        });
       } catch {
         log.error('housekeeping.failed', { reason: audit.failure ?? 'unknown' });
       }
@@ -179,12 +230,13 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       firstStart,
       notes,
       notReady,
+      reload: () => server.reload(),
       stop: async () => {
         supervisor.retire();
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         checkpointer.stop();
-        await failures.flush();
+        await refusals.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.
         await checkpointer.current().catch(() => undefined);

@@ -18,6 +18,8 @@ export interface Proposal {
   readonly parentHash: string;
   /** Test suites, as their YAML text by file name; run again on acceptance, and by every later proposal. */
   readonly suites: readonly { readonly name: string; readonly text: string }[];
+  /** Tests in the suites, all of which passed when it was proposed. */
+  readonly tests: number;
   /** In plain words, one change each. */
   readonly changes: readonly string[];
   /** What whoever decides should know: requests that become void, quorums that nobody can meet. */

@@ -8,20 +8,15 @@ import type { ProposalWrites } from '../approvals/proposal.ts';
 import type { ProposalService } from '../approvals/proposals.ts';
 import type { RequestWrites } from '../approvals/request.ts';
 import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
-import type { KeyWrites } from '../keystore/keys.ts';
-import type { UsageWrites } from '../policy/ledger.ts';
 import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
-import type { NonceWrites } from '../signer/nonces.ts';
-import type { SigningPipeline } from '../signer/pipeline.ts';
+import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
 import type { SealService, SealWrites } from '../signer/seal.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
 
 /** All that a request may write beside its audit entry. */
-export type ServiceTx = KeyWrites &
+export type ServiceTx = SignTx &
   AccessWrites &
-  NonceWrites &
-  UsageWrites &
   RequestWrites &
   ProposalWrites &
   PolicyWrites &
@@ -41,7 +36,7 @@ export interface Service {
   readonly keys: KeyService;
   readonly policy: PolicyInForce;
   readonly access: AccessService;
-  readonly signing: SigningPipeline;
+  readonly signing: SigningPipeline<ServiceTx>;
   readonly approvals: ApprovalService;
   readonly proposals: ProposalService;
   readonly secondFactor: SecondFactor;

@@ -5,12 +5,12 @@ import type { Approval } from './model.ts';
 import { readDuration } from './moment.ts';
 import {
   isList,
-  listNames,
   quote,
   readBoolean,
   readChoice,
   readMapping,
   readNamed,
+  readReference,
   type Path,
   type Problems,
 } from './read.ts';
@@ -96,19 +96,14 @@ function readApprovingRole(value: JsonValue | undefined, path: Path, problems: P
   return undefined;
 }
 
-/** The approval that is meant, by its name; the name is good only if this finds it. */
+/** The approval that a name means. */
 export function readApprovalName(
   value: JsonValue | undefined,
   path: Path,
   problems: Problems,
   approvals: ReadonlyMap<string, Approval>,
 ): Approval | undefined {
-  const approval = typeof value === 'string' ? approvals.get(value) : undefined;
-  if (approval === undefined) {
-    const known = listNames(approvals.keys());
-    problems.add(path, `${quote(value)} is not defined under \`approvals\` (${known}); define it`);
-  }
-  return approval;
+  return readReference(value, path, problems, approvals, 'approvals');
 }
 
 /**

@@ -6,16 +6,7 @@ import { bytesForm, readAddressTest, readNumberTest, readTextTest } from './comp
 import type { Context } from './context.ts';
 import { readMembers } from './members.ts';
 import type { Predicate } from './model.ts';
-import {
-  isList,
-  listNames,
-  quote,
-  readChoice,
-  readList,
-  readMapping,
-  type Path,
-  type Problems,
-} from './read.ts';
+import { isList, readChoice, readList, readMapping, readReference, type Path, type Problems } from './read.ts';
 import { shapeOfFields } from './shape.ts';
 
 /** `call: { to?, abi, fn, args? }`. */
@@ -31,25 +22,6 @@ export function readCall(value: JsonValue, path: Path, context: Context): Predic
     ? readMembers(members.get('args'), [...path, 'args'], shapeOfFields(fn.inputs), context)
     : [];
   return { kind: 'call', path, ...(to === undefined ? {} : { to }), fn, args };
-}
-
-/** What a name stands for that the document defines under `section`. */
-export function readReference<T>(
-  value: JsonValue | undefined,
-  path: Path,
-  problems: Problems,
-  defined: ReadonlyMap<string, T>,
-  section: string,
-): T | undefined {
-  const found = typeof value === 'string' ? defined.get(value) : undefined;
-  if (found === undefined) {
-    const known = listNames(defined.keys());
-    problems.add(
-      path,
-      `${quote(value)} is not defined under \`${section}\` (${known}); define it, or correct the name`,
-    );
-  }
-  return found;
 }
 
 type TokenPredicate = Extract<Predicate, { kind: 'token' }>;

@@ -7,14 +7,13 @@ import { amountOf, tokenOf, valueOf, type Subject } from './subject.ts';
 /** What a request that is signed takes from each limit, in the order of the limits. What is 0 is no charge. */
 export type ChargesOf = (request: PolicyRequest, subject: Subject) => readonly Charge[];
 
-export function createCharges({
-  limits,
-  keyGroups,
-}: Pick<PolicyModel, 'limits' | 'keyGroups'>): ChargesOf {
+export function createCharges({ limits, keyGroups }: Pick<PolicyModel, 'limits' | 'keyGroups'>): ChargesOf {
   return (request, subject) =>
     limits.flatMap((limit) => {
       const amount = measure(limit.meter, request, subject);
-      return amount === 0n ? [] : scopesOf(limit, request, subject).map((scope) => chargeOf(limit, scope, amount));
+      return amount === 0n
+        ? []
+        : scopesOf(limit, request, subject).map((scope) => chargeOf(limit, scope, amount));
     });
 
   /** One scope, or for a key in several groups one for each. */
@@ -25,7 +24,11 @@ export function createCharges({
       .reduce((starts, ends) => starts.flatMap((start) => ends.map((end) => `${start}/${end}`)));
   }
 
-  function namesOf(scope: LimitScope, { key, principal }: PolicyRequest, { chainId }: Subject): readonly string[] {
+  function namesOf(
+    scope: LimitScope,
+    { key, principal }: PolicyRequest,
+    { chainId }: Subject,
+  ): readonly string[] {
     switch (scope) {
       case 'key':
         return [key.name];
@@ -35,7 +38,9 @@ export function createCharges({
         return [chainId === undefined ? '-' : chainId.toString()];
       case 'keyGroup':
       default: {
-        const groups = [...keyGroups].filter(([, selector]) => selectsKey(selector, key)).map(([name]) => name);
+        const groups = [...keyGroups]
+          .filter(([, selector]) => selectsKey(selector, key))
+          .map(([name]) => name);
         return groups.length === 0 ? ['-'] : groups;
       }
     }

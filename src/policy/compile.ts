@@ -18,8 +18,10 @@ import { list, shorten } from './wording.ts';
  * whatever order the branches stand.
  */
 export function compileCondition(condition: Condition, decoderOf: DecoderOf): Check {
-  if (condition.kind === 'all') return compileAll(condition.of.map((each) => compileCondition(each, decoderOf)));
-  if (condition.kind === 'any') return compileAny(condition.of.map((each) => compileCondition(each, decoderOf)));
+  if (condition.kind === 'all')
+    return compileAll(condition.of.map((each) => compileCondition(each, decoderOf)));
+  if (condition.kind === 'any')
+    return compileAny(condition.of.map((each) => compileCondition(each, decoderOf)));
   return condition.kind === 'not'
     ? compileNot(condition.of, decoderOf)
     : compilePredicate(condition, decoderOf);
@@ -35,7 +37,8 @@ function compileAll(branches: readonly Check[]): Check {
   return {
     holds: (subject, effect) => !hasBranch(branches, false, subject, effect),
     explain: (subject, effect) =>
-      branches.find((branch) => hasBranch([branch], false, subject, effect))?.explain(subject, effect) ?? 'all',
+      branches.find((branch) => hasBranch([branch], false, subject, effect))?.explain(subject, effect) ??
+      'all',
   };
 }
 
@@ -139,7 +142,11 @@ function compileCreate(test: TextTest): Check {
   };
 }
 
-function compileAuthorizations({ max, address, chainId }: Extract<Predicate, { kind: 'authorizations' }>): Check {
+function compileAuthorizations({
+  max,
+  address,
+  chainId,
+}: Extract<Predicate, { kind: 'authorizations' }>): Check {
   const delegate = address === undefined ? undefined : compileAddressTest(address);
   const chain = chainId === undefined ? undefined : compileNumberTest(chainId);
   const isRefused = (item: Subject['authorizations'][number], subject: Subject): boolean =>

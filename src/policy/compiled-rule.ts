@@ -51,7 +51,8 @@ function compileSource(test: SourceTest | undefined): (source: PolicyRequest['so
     return networks.check(ip, isIP(ip) === 4 ? 'ipv4' : 'ipv6');
   };
   return ({ address, mtls: proved }) =>
-    (mtls === undefined || proved === mtls) && (cidr === undefined || (address !== undefined && isInside(address)));
+    (mtls === undefined || proved === mtls) &&
+    (cidr === undefined || (address !== undefined && isInside(address)));
 }
 
 /** What keeps the rule from applying to a request, if anything does. */
@@ -91,7 +92,9 @@ export interface Question {
 /** Throws where it cannot be told. */
 function holds(compiled: CompiledRule, { request, subject }: Question, effect: Effect): boolean {
   const { check } = compiled;
-  return findBlocking(compiled, request) === undefined && (check === undefined || check.holds(subject, effect));
+  return (
+    findBlocking(compiled, request) === undefined && (check === undefined || check.holds(subject, effect))
+  );
 }
 
 /**
@@ -148,5 +151,7 @@ function within(effect: Effect, text: string): string {
 
 /** Of a call inside another; undefined for the outermost effect. */
 export function placeOf(effect: Effect): string | undefined {
-  return effect.kind === 'call' && effect.path !== '' ? `inner call ${effect.path} to ${effect.to}` : undefined;
+  return effect.kind === 'call' && effect.path !== ''
+    ? `inner call ${effect.path} to ${effect.to}`
+    : undefined;
 }

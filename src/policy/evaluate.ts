@@ -20,7 +20,7 @@ interface PolicyIdentity {
   readonly hash: string;
 }
 
-/** How many rules a default deny lists as having come close. */
+/** How many rules a default deny lists as having come close, and a reason names. */
 const MAX_LISTED = 5;
 
 type Found = { readonly compiled: CompiledRule; readonly effect: Effect };
@@ -90,12 +90,16 @@ export function createJudge(
     const granted = breakGlass === undefined ? {} : { breakGlass };
     const charges = chargesFor(question);
     if (demands.length === 0) {
-      const names = ids.map((id) => `"${id}"`).join(', ');
-      const reason = ids.length > 1 ? `rules ${names} allow ${noun}` : `rule ${names} allows ${noun}`;
+      const reason =
+        ids.length > 1 ? `rules ${nameSome(ids)} allow ${noun}` : `rule "${first}" allows ${noun}`;
       return { decision: { effect: 'allow', ...allowing, reason }, charges, ...granted };
     }
     const approvals = approvalsOf(demands);
-    return { decision: { effect: 'require', ...allowing, approvals, reason: reasonOf(demands, noun) }, charges, ...granted };
+    return {
+      decision: { effect: 'require', ...allowing, approvals, reason: reasonOf(demands, noun) },
+      charges,
+      ...granted,
+    };
   }
 
   /** A denial, or what is required to override it. */
@@ -213,7 +217,10 @@ function findAll(question: Question, index: RuleIndex): readonly CompiledRule[] 
 }
 
 /** For each effect the first rule that allows it, up to the first effect without one. */
-function findCover(question: Question): { readonly by: readonly CompiledRule[]; readonly uncovered?: Effect } {
+function findCover(question: Question): {
+  readonly by: readonly CompiledRule[];
+  readonly uncovered?: Effect;
+} {
   const candidates = select(question, question.rules.allow);
   const by: CompiledRule[] = [];
   for (const effect of question.effects) {
@@ -230,7 +237,13 @@ function approvalsOf(demands: readonly CompiledRule[]): readonly string[] {
 
 function reasonOf(demands: readonly CompiledRule[], noun: string): string {
   const each = demands.map(({ rule }) => `rule "${rule.id}" requires approval "${rule.approval ?? ''}"`);
-  return `${each.join(' and ')} for ${noun}`;
+  const more = each.length > MAX_LISTED ? ` and ${each.length - MAX_LISTED} more` : '';
+  return `${each.slice(0, MAX_LISTED).join(' and ')}${more} for ${noun}`;
+}
+
+function nameSome(ids: readonly string[]): string {
+  const shown = ids.slice(0, MAX_LISTED).map((id) => `"${id}"`);
+  return [...shown, ...(ids.length > MAX_LISTED ? [`${ids.length - MAX_LISTED} more`] : [])].join(', ');
 }
 
 function denialBy({ compiled, effect }: Found, question: Question): Denial {

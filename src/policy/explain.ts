@@ -38,11 +38,16 @@ export function createExplainer(
 ): (request: PolicyRequest, usage: UsageOf) => Explanation {
   return function explain(request, usage) {
     const decision = settle(judge(request), usage);
-    const limits = (decision.limits ?? []).map((use) => {
-      return { ...use, headroom: use.before < use.max ? use.max - use.before : 0n };
-    });
-    return { decision, rules: explainRules(rules, request), limits };
+    return {
+      decision,
+      rules: explainRules(rules, request),
+      limits: (decision.limits ?? []).map(explainLimit),
+    };
   };
+}
+
+function explainLimit({ limit, scope, amount, before, max }: LimitUse): LimitExplanation {
+  return { limit, scope, amount, before, max, headroom: before < max ? max - before : 0n };
 }
 
 function explainRules(rules: readonly CompiledRule[], request: PolicyRequest): readonly RuleExplanation[] {
@@ -51,18 +56,25 @@ function explainRules(rules: readonly CompiledRule[], request: PolicyRequest): r
     const question = { request, subject: subjectOf(request) };
     const fitting = rules.filter(({ rule }) => rule.operations.has(request.intent.operation));
     const uncovered = findUncoveredEffect(fitting, question, effects);
-    return fitting.map((compiled) => {
-      const { id, effect, shadow } = compiled.rule;
-      const matches = effects.some((each) => applies(compiled, question, each));
-      const open = effect === 'allow' ? uncovered : undefined;
-      const missed = matches ? open : (open ?? effects[0]);
-      const fails = missed !== undefined && !applies(compiled, question, missed);
-      const failed = fails ? { failed: explainFailure(compiled, question, missed).text } : {};
-      return { rule: id, effect, shadow, matches, ...failed };
-    });
+    return fitting.map((compiled) => explainRule(compiled, question, effects, uncovered));
   } catch {
     return [];
   }
+}
+
+function explainRule(
+  compiled: CompiledRule,
+  question: Question,
+  effects: readonly Effect[],
+  uncovered: Effect | undefined,
+): RuleExplanation {
+  const { id, effect, shadow } = compiled.rule;
+  const matches = effects.some((each) => applies(compiled, question, each));
+  const explained = { rule: id, effect, shadow, matches };
+  const open = effect === 'allow' ? uncovered : undefined;
+  const missed = matches ? open : (open ?? effects[0]);
+  if (missed === undefined || applies(compiled, question, missed)) return explained;
+  return { ...explained, failed: explainFailure(compiled, question, missed).text };
 }
 
 function findUncoveredEffect(

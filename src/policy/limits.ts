@@ -1,11 +1,11 @@
 import type { JsonValue } from '../jcs.ts';
 import { parseAmount, parseInteger, parseTokenAmount, type Parsed } from './amount.ts';
 import { readApprovalName } from './approvals.ts';
-import { readActionList, readReference } from './call-predicates.ts';
+import { readActionList } from './call-predicates.ts';
 import { LIMIT_SCOPES, type Approval, type Limit, type Meter, type Token } from './model.ts';
 import { readDuration } from './moment.ts';
 import type { Quota } from './quota.ts';
-import { readChoice, readList, readMapping, readNamed, type Path, type Problems } from './read.ts';
+import { readChoice, readList, readMapping, readNamed, readReference, type Path, type Problems } from './read.ts';
 
 /** What limits may refer to. */
 export interface LimitContext {

@@ -59,7 +59,12 @@ function compile(value: JsonValue, problems: Problems): CompiledPolicy {
   const judge = createJudge(model, rules, { revision, hash });
   const explain = createExplainer(rules, judge);
   return {
-    ...{ document, json, hash, revision, model, judge },
+    document,
+    json,
+    hash,
+    revision,
+    model,
+    judge,
     evaluate: (request, usage = NOTHING_USED) => settle(judge(request), usage),
     explain: (request, usage = NOTHING_USED) => explain(request, usage),
   };
@@ -104,6 +109,11 @@ export class PolicyInForce {
   /** Undefined while there is a policy. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** SHA-256 of its canonical JSON, hex. Throws `unavailable` where there is none. */
+  get hash(): string {
+    return this.current().hash;
   }
 
   use(policy: CompiledPolicy): void {

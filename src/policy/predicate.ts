@@ -142,7 +142,11 @@ function tokenParts(predicate: PredicateOf<'token'>): readonly Part<TokenEffect>
   return [
     ...part('token.from', optionally(from, compileAddressTest), (effect: TokenEffect) => effect.from),
     ...part('token.to', optionally(to, compileAddressTest), (effect: TokenEffect) => effect.to),
-    ...part('token.spender', optionally(spender, compileAddressTest), (effect: TokenEffect) => effect.spender),
+    ...part(
+      'token.spender',
+      optionally(spender, compileAddressTest),
+      (effect: TokenEffect) => effect.spender,
+    ),
     ...part('token.amount', optionally(amount, compileNumberTest), (effect: TokenEffect) =>
       amountOf(token, effect),
     ),
@@ -187,7 +191,9 @@ function domainMembers({ name, version, chainId, verifyingContract, salt }: Doma
     ['verifyingContract', verifyingContract && { kind: 'address', test: verifyingContract }],
     ['salt', salt && { kind: 'bytes', test: salt }],
   ];
-  return tests.flatMap(([member, test]) => (test === undefined ? [] : { name: member, steps: [member], test }));
+  return tests.flatMap(([member, test]) =>
+    test === undefined ? [] : { name: member, steps: [member], test },
+  );
 }
 
 export function compileMessage({ re2, siwe }: PredicateOf<'message'>): Check {
@@ -211,10 +217,18 @@ function compileText(text: string): Check {
 /** A message that another key is to sign logs somebody else in. */
 function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
   const parts: readonly Part<SiweMessage>[] = [
-    ...part('message.siwe.address', compileAddressTest({ isSigner: true }), (siwe: SiweMessage) => siwe.address),
+    ...part(
+      'message.siwe.address',
+      compileAddressTest({ isSigner: true }),
+      (siwe: SiweMessage) => siwe.address,
+    ),
     ...part('message.siwe.domain', optionally(domain, compileTextTest), (siwe: SiweMessage) => siwe.domain),
     ...part('message.siwe.uri', optionally(uri, compileTextTest), (siwe: SiweMessage) => siwe.uri),
-    ...part('message.siwe.chainId', optionally(chainId, compileNumberTest), (siwe: SiweMessage) => siwe.chainId),
+    ...part(
+      'message.siwe.chainId',
+      optionally(chainId, compileNumberTest),
+      (siwe: SiweMessage) => siwe.chainId,
+    ),
     ...part(
       'message.siwe.expirationTime',
       optionally(expiresWithin, compileExpiry),

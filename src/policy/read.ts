@@ -71,7 +71,7 @@ export function createProblems(subject: string, locate: Locate): Problems {
 
 /** What the author wrote, for a message: as JSON, and cut where it is long. */
 export function quote(value: JsonValue | undefined): string {
-  if (typeof value === 'object' && value !== null) return describe(value);
+  if (typeof value === 'object' || value === undefined) return describe(value);
   const text = typeof value === 'string' ? value : String(value);
   const shown = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
   return typeof value === 'string' ? JSON.stringify(shown) : shown;
@@ -188,6 +188,26 @@ export function readChoice<T extends string>(
   if (option === undefined)
     problems.add(path, `must be ${options.length === 1 ? '' : 'one of '}${options.join(', ')}`);
   return option;
+}
+
+/** What a name stands for that the document defines under `section`. */
+export function readReference<T>(
+  value: JsonValue | undefined,
+  path: Path,
+  problems: Problems,
+  defined: ReadonlyMap<string, T>,
+  section: string,
+): T | undefined {
+  const found = typeof value === 'string' ? defined.get(value) : undefined;
+  if (found === undefined) {
+    const known = `\`${section}\` (${listNames(defined.keys())})`;
+    const message =
+      value === undefined
+        ? `is missing; write a name that is defined under ${known}`
+        : `${quote(value)} is not defined under ${known}; define it, or correct the name`;
+    problems.add(path, message);
+  }
+  return found;
 }
 
 export function readBoolean(

@@ -16,9 +16,17 @@ export function settle({ decision, charges, breakGlass }: Verdict, usage: UsageO
 
   const denying = exceeded.find(({ charge }) => charge.onExceed === 'deny');
   if (denying !== undefined && breakGlass === undefined) {
-    return { ...withoutRule(decision), effect: 'deny', limit: denying.charge.limit, reason: explain(denying), limits };
+    return {
+      ...withoutRule(decision),
+      effect: 'deny',
+      limit: denying.charge.limit,
+      reason: explain(denying),
+      limits,
+    };
   }
-  const asked = exceeded.flatMap(({ charge: { onExceed } }) => (onExceed === 'deny' ? [] : onExceed.approval));
+  const asked = exceeded.flatMap(({ charge: { onExceed } }) =>
+    onExceed === 'deny' ? [] : onExceed.approval,
+  );
   const approvals = [...(decision.approvals ?? []), ...asked];
   if (denying !== undefined && breakGlass !== undefined) approvals.push(breakGlass.approval);
   const decided = decision.effect === 'require' ? decision : withoutRule(decision);

@@ -156,27 +156,31 @@ function stepsOf(path: string): Path {
   return path.split('.').map((step) => (/^[0-9]+$/.test(step) ? Number(step) : step));
 }
 
-const WEI = ['value', 'gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas', 'maxFeePerBlobGas'];
+const WEI: ReadonlySet<string> = new Set([
+  'value',
+  'gasPrice',
+  'maxFeePerGas',
+  'maxPriorityFeePerGas',
+  'maxFeePerBlobGas',
+]);
 
 function readTransaction(value: JsonValue, path: Path, context: RequestContext): PolicyIntent | undefined {
   const { problems } = context;
   const before = problems.count;
-  const fields: { [name: string]: JsonValue } = {};
-  for (const [name, field] of readEntries(value, path, problems) ?? []) {
+  const fields = (readEntries(value, path, problems) ?? []).map(([name, field]): [string, JsonValue] => {
     const at = [...path, name];
-    if (name === 'call') {
-      if (isData(value)) problems.add(at, 'says what `data` says; keep one of the two', 'key');
-      fields['data'] = readCall(field, at, context) ?? '0x';
-    } else if (name === 'to') fields[name] = addressOf(field, context);
-    else if (WEI.includes(name)) fields[name] = amountOf(field, at, context);
-    else fields[name] = field;
-  }
+    if (name === 'to') return [name, addressOf(field, context)];
+    if (name !== 'call') return [name, WEI.has(name) ? amountOf(field, at, context) : field];
+    if (hasData(value)) problems.add(at, 'says what `data` says; keep one of the two', 'key');
+    return ['data', readCall(field, at, context) ?? '0x'];
+  });
   if (problems.count > before) return undefined;
   // The body's own path begins with what the test calls it.
-  return toIntent('transaction', { transaction: fields }, path.slice(0, -1), problems);
+  const body = { transaction: Object.fromEntries(fields) };
+  return toIntent('transaction', body, path.slice(0, -1), problems);
 }
 
-function isData(value: JsonValue): boolean {
+function hasData(value: JsonValue): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, 'data');
 }
 
@@ -240,23 +244,12 @@ function argumentOf(
   path: Path,
   context: RequestContext,
 ): JsonValue {
-  switch (type?.kind) {
-    case 'uint':
-    case 'int':
-      return amountOf(value, path, context);
-    case 'address':
-      return addressOf(value, context);
-    case 'bytes':
-      return typeof value === 'string' ? value : (readCall(value, path, context) ?? '0x');
-    case 'array':
-      return isList(value)
-        ? value.map((item, index) => argumentOf(item, type.of, [...path, index], context))
-        : value;
-    case 'tuple':
-      return tupleOf(value, type, path, context);
-    default:
-      return value;
-  }
+  if (type?.kind === 'uint' || type?.kind === 'int') return amountOf(value, path, context);
+  if (type?.kind === 'address') return addressOf(value, context);
+  if (type?.kind === 'bytes' && typeof value === 'object') return readCall(value, path, context) ?? '0x';
+  if (type?.kind === 'tuple') return tupleOf(value, type, path, context);
+  if (type?.kind !== 'array' || !isList(value)) return value;
+  return value.map((item, index) => argumentOf(item, type.of, [...path, index], context));
 }
 
 function tupleOf(

@@ -36,12 +36,12 @@ export interface Expectation {
   /** All of the approvals that are asked for. */
   readonly approvals?: readonly string[];
   readonly limit?: string;
-  /** Part of the reason. */
+  /** Part of the reason, or of what kept one of the rules that came close from allowing it. */
   readonly reason?: string;
 }
 
 /** What came of a test, without what the policy's identity says of it. */
-export type Outcome = Omit<Decision, 'policyRevision' | 'policyHash' | 'limits' | 'shadow'>;
+export type Outcome = Omit<Decision, 'policyRevision' | 'policyHash' | 'limits'>;
 
 export interface TestReport {
   readonly name: string;
@@ -122,15 +122,8 @@ function readSuite(
     problems.add(['tests'], `must be a list of 1 to ${MAX_TESTS} tests`);
     return { name, tests: [] };
   }
-  const names = new Set<string>();
-  const tests = items.flatMap((item, index) => {
-    const path = ['tests', index];
-    const test = readTest(item, path, { problems, now, state, model });
-    if (test === undefined) return [];
-    if (names.has(test.name)) problems.add([...path, 'name'], 'is the name of an earlier test; rename one');
-    names.add(test.name);
-    return test;
-  });
+  const context = { problems, now, state, model, names: new Set<string>() };
+  const tests = items.flatMap((item, index) => readTest(item, ['tests', index], context) ?? []);
   return { name, tests };
 }
 
@@ -140,6 +133,8 @@ interface TestContext {
   readonly now: number | undefined;
   readonly state: State;
   readonly model: PolicyModel | undefined;
+  /** Of the tests before. */
+  readonly names: Set<string>;
 }
 
 function readTest(value: JsonValue, path: Path, context: TestContext): Test | undefined {
@@ -148,6 +143,8 @@ function readTest(value: JsonValue, path: Path, context: TestContext): Test | un
   if (members === undefined) return undefined;
   const at = (name: string): Path => [...path, name];
   const name = readText(members.get('name'), at('name'), problems, TITLE, TITLE_HINT) ?? '';
+  if (context.names.has(name)) problems.add(at('name'), 'is the name of an earlier test; rename one');
+  context.names.add(name);
   const requester = readRequester(members.get('as'), at('as'), problems);
   const key = readKey(members.get('key'), at('key'), problems);
   const now = members.has('now') ? readTime(members.get('now'), at('now'), problems) : context.now;
@@ -243,7 +240,12 @@ function differencesOf(expected: Expectation, got: Outcome, asks: (rule: string)
     const rules = got.rules ?? (got.rule === undefined ? [] : [got.rule]);
     const overridden = got.overrides?.rule;
     const isThere = rules.includes(rule) || overridden === rule || asks(rule);
-    expect(isThere, 'rule', rule, [...rules, ...(overridden ?? [])].join(', ') || undefined);
+    expect(
+      isThere,
+      'rule',
+      rule,
+      [...rules, ...(overridden === undefined ? [] : [overridden])].join(', ') || undefined,
+    );
   }
   if (approvals !== undefined) {
     const found = [...(got.approvals ?? [])].toSorted().join(', ');
@@ -251,7 +253,8 @@ function differencesOf(expected: Expectation, got: Outcome, asks: (rule: string)
     expect(wanted === found, 'approvals', wanted, found || undefined);
   }
   if (limit !== undefined) expect(limit === got.limit, 'limit', limit, got.limit);
-  if (reason !== undefined && !got.reason.includes(reason)) {
+  const reasons = [got.reason, ...(got.failed ?? []).map((each) => `${each.rule}: ${each.predicate}`)];
+  if (reason !== undefined && !reasons.some((each) => each.includes(reason))) {
     differences.push(`expected ${JSON.stringify(reason)} in the reason`);
   }
   return differences;

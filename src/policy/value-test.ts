@@ -189,7 +189,8 @@ function compileListTest(test: Extract<ValueTest, { kind: 'list' }>): Test<reado
       if (length !== undefined && !isOfLength(items, subject))
         return length.explain(`${where}.len`, BigInt(items.length), subject);
       const index = items.findIndex((item) => every?.passes(item, subject) === false);
-      if (every !== undefined && index >= 0) return every.explain(`${where}[${index}]`, items[index], subject);
+      if (every !== undefined && index >= 0)
+        return every.explain(`${where}[${index}]`, items[index], subject);
       return `${where}: none of ${items.length} passes \`some\``;
     },
   };

@@ -326,6 +326,12 @@ describe('bounds', () => {
     );
   });
 
+  it('counts the members of the items of a list', () => {
+    const pairs = (length: number) => words(32, length) + word(0).repeat(2 * length);
+    expect(attempt('f((bool,bool)[])', pairs(2047))).toHaveLength(1);
+    expect(attempt('f((bool,bool)[])', pairs(2048))).toBe('more than 4096 values (byte 36)');
+  });
+
   it('counts values of lists in lists together', () => {
     const inner = word(1000) + word(0).repeat(1000);
     const lists = (length: number) => {

@@ -239,6 +239,11 @@ describe('fromJsonAbi', () => {
     expect(refusalOf(() => fromJsonAbi(input(nest(9)))).message).toContain('nested too deep');
   });
 
+  it('takes as many inputs as it says', () => {
+    const inputs = Array.from({ length: 64 }, () => nest(0));
+    expect(fromJsonAbi({ ...BATCH, inputs }).inputs).toHaveLength(64);
+  });
+
   it('counts what is nested', () => {
     const components = Array.from({ length: 60 }, () => ({ type: 'bool' }));
     const inputs = Array.from({ length: 5 }, () => ({ type: 'tuple', components }));

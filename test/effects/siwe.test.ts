@@ -107,6 +107,8 @@ describe('parseSiwe', () => {
     ['a wrong checksum', { address: ADDRESS.replace('aA', 'Aa') }],
     ['0X', { address: ADDRESS.replace('0x', '0X') }],
     ['a short address', { address: ADDRESS.slice(0, -1) }],
+    ['a short address of digits only', { address: `0x${'1'.repeat(39)}` }],
+    ['a long address of digits only', { address: `0x${'1'.repeat(41)}` }],
     ['an address and a space', { address: `${ADDRESS} ` }],
     ['an empty statement', { statement: '' }],
     ['a statement of two lines', { statement: 'a\nb' }],
@@ -202,6 +204,13 @@ describe('parseSiwe', () => {
     ['titles in lower case', FULL.replace('Nonce', 'nonce')],
     ['two spaces', FULL.replace('Nonce: ', 'Nonce:  ')],
     ['a resource without a space', FULL.replace('- https://b', '-https://b')],
+    [
+      'the first line in the place of the statement',
+      messageOf({ ...PARTS, statement: 'x wants you to sign in with your Ethereum account:' }).replace(
+        'account',
+        'Account',
+      ),
+    ],
     ['the first line alone', FULL.split('\n')[0] ?? ''],
   ])('refuses %s', (_name, text) => {
     expect(parseSiwe(text)).toBeUndefined();

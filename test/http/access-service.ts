@@ -22,8 +22,12 @@ import { accessRoutes } from '../../src/http/routes/access.ts';
 import { startServer, type RunningServer } from '../../src/http/server.ts';
 import type { Service } from '../../src/http/service.ts';
 import type { TlsFiles } from '../../src/http/tls.ts';
+import { createLog } from '../../src/log.ts';
+import type { Metrics } from '../../src/metrics.ts';
 import { openSqliteStorage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
-import { NO_METRICS, SILENT, type Json } from './running.ts';
+
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Json = any;
 
 /** The door of the service and the routes behind it that are about access, on a database of their own; nothing signs. */
 export interface AccessHarness {
@@ -92,8 +96,10 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
   const { trustedProxies = [] } = options;
   const admission = new Admission({ authenticator, throttle, refusals, trustedProxies });
   const service = { reads, log, access } as unknown as Service;
+  const quiet = createLog('silent', { write: () => undefined });
+  const metrics = { startRequest: () => () => undefined } as unknown as Metrics;
   const routes = [...accessRoutes(service), SIGN];
-  const app = createApp({ service, routes, log: SILENT, metrics: NO_METRICS, admission });
+  const app = createApp({ service, routes, log: quiet, metrics, admission });
   const server = await startServer(app, { host: '127.0.0.1', port: 0 }, options.tls);
 
   const admin: Principal = {

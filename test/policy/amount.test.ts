@@ -2,7 +2,13 @@ import * as fc from 'fast-check';
 import { parseUnits } from 'ethers';
 import { describe, expect, test } from 'vitest';
 import type { JsonValue } from '../../src/jcs.ts';
-import { MAX_UINT256, parseAmount, parseInteger, parseTokenAmount, parseWithin } from '../../src/policy/amount.ts';
+import {
+  MAX_UINT256,
+  parseAmount,
+  parseInteger,
+  parseTokenAmount,
+  parseWithin,
+} from '../../src/policy/amount.ts';
 
 describe('parseAmount', () => {
   test.each<[string, bigint]>([
@@ -137,7 +143,9 @@ describe('parseTokenAmount', () => {
       fc.property(digits, fc.nat(36), (text, decimals) => {
         const parsed = parseTokenAmount(`${text} usdc`, { ...USDC, decimals });
         const fits = (text.split('.')[1] ?? '').length <= decimals;
-        expect('value' in parsed ? parsed.value : undefined).toBe(fits ? parseUnits(text, decimals) : undefined);
+        expect('value' in parsed ? parsed.value : undefined).toBe(
+          fits ? parseUnits(text, decimals) : undefined,
+        );
       }),
       { numRuns: 2000, seed: 7 },
     );

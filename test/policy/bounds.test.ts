@@ -7,6 +7,7 @@ import type { Condition } from '../../src/policy/model.ts';
 import { calldata, members, typedDataOf } from '../effects/intents.ts';
 import {
   ALICE,
+  allow,
   allowTransfers,
   authorization,
   BLOB,
@@ -37,16 +38,24 @@ const ping = calldata('ping(uint256)', [1n]);
 const pay = calldata('transfer(address,uint256)', [ALICE, 5n]);
 const multicall = (...calls: readonly Hex[]): Hex => calldata('multicall(bytes[])', [calls]);
 const safeCall = (to: Hex, value: bigint, data: Hex, operation: number): Hex =>
-  calldata(
-    'execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)',
-    [to, value, data, operation, 0n, 0n, 0n, BOB, BOB, '0x'],
-  );
+  calldata('execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)', [
+    to,
+    value,
+    data,
+    operation,
+    0n,
+    0n,
+    0n,
+    BOB,
+    BOB,
+    '0x',
+  ]);
 
 const call = (data: Hex, to: Hex = BOB): Transaction => ({ ...TRANSFER, to, value: 0n, data });
 
 /** What one allow rule for each list of conditions decides together. */
 function decide(subject: Transaction | Intent, ...rules: readonly (readonly JsonValue[])[]): string {
-  const all = rules.map((conditions, i) => ({ ...allowTransfers(...conditions), id: `r${i}` }));
+  const all = rules.map((conditions, i) => Object.assign(allowTransfers(...conditions), { id: `r${i}` }));
   return policyWith(MORE, ...all).evaluate(request(subject)).effect;
 }
 
@@ -93,7 +102,9 @@ describe('cover of a transaction', () => {
     expect(decide(batch, [MULTICALL], [PING], [PAY])).toBe('allow');
     expect(decide(batch, [{ any: [MULTICALL, PING, PAY] }])).toBe('allow');
     expect(decide(call(multicall(multicall(ping), pay)), [MULTICALL], [PING], [PAY])).toBe('allow');
-    expect(decide(call(multicall(multicall(ping, '0x12345678'), pay)), [MULTICALL], [PING], [PAY])).toBe('deny');
+    expect(decide(call(multicall(multicall(ping, '0x12345678'), pay)), [MULTICALL], [PING], [PAY])).toBe(
+      'deny',
+    );
   });
 
   test('looks at the recipient and the value of each call by itself', () => {
@@ -172,11 +183,7 @@ describe('cover of a transaction', () => {
 
 describe('cover of typed data', () => {
   const decideTyped = (intent: Intent, ...conditions: readonly (JsonValue | undefined)[]): string => {
-    const rules = conditions.map((when, i) => ({
-      ...{ id: `r${i}`, effect: 'allow', principals: { roles: ['signer'] }, keys: { names: ['*'] } },
-      operations: ['typed-data'],
-      ...(when === undefined ? {} : { when }),
-    }));
+    const rules = conditions.map((when, i) => Object.assign(allow(['typed-data'], when), { id: `r${i}` }));
     return policyWith(MORE, ...rules).evaluate(request(intent)).effect;
   };
   const PERMIT = 'Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)';
@@ -202,7 +209,9 @@ describe('cover of typed data', () => {
     expect(decideTyped(permit, { typed: { domain: { chainId: 31337 } } })).toBe('deny');
     expect(decideTyped(permit, { typed: { type: PERMIT } })).toBe('allow');
     expect(decideTyped(permit, { token: { token: 'usdc', action: 'permit' } })).toBe('allow');
-    expect(decideTyped(permit, { any: [{ typed: { type: PERMIT } }, { chainId: { eq: 31337 } }] })).toBe('deny');
+    expect(decideTyped(permit, { any: [{ typed: { type: PERMIT } }, { chainId: { eq: 31337 } }] })).toBe(
+      'deny',
+    );
   });
 
   const SAFE_TX =
@@ -213,8 +222,16 @@ describe('cover of typed data', () => {
       types: { SafeTx: members(SAFE_TX.slice(7, -1)) },
       primaryType: 'SafeTx',
       message: {
-        ...{ to, value: '1', data, operation, safeTxGas: 0, baseGas: 0, gasPrice: 0 },
-        ...{ gasToken: BOB, refundReceiver: BOB, nonce: 0 },
+        to,
+        value: '1',
+        data,
+        operation,
+        safeTxGas: 0,
+        baseGas: 0,
+        gasPrice: 0,
+        gasToken: BOB,
+        refundReceiver: BOB,
+        nonce: 0,
       },
     });
   const typed = { typed: { type: SAFE_TX } };
@@ -242,7 +259,11 @@ describe('cover of typed data', () => {
 
 describe('what holds on every path', () => {
   const path: string[] = [];
-  const to = (...options: readonly Hex[]): Condition => ({ kind: 'to', path, test: { in: new Set(options) } });
+  const to = (...options: readonly Hex[]): Condition => ({
+    kind: 'to',
+    path,
+    test: { in: new Set(options) },
+  });
   const blobs: Condition = { kind: 'blobs', path, max: 1 };
 
   test('is what any branch of `all` and every branch of `any` binds', () => {
@@ -256,7 +277,9 @@ describe('what holds on every path', () => {
   test('gives the addresses without which nothing matches', () => {
     expect(addressesOf({ kind: 'any', path, of: [to(ALICE), to(BOB)] })).toEqual(new Set([ALICE, BOB]));
     expect(addressesOf({ kind: 'any', path, of: [to(ALICE), blobs] })).toBeUndefined();
-    expect(addressesOf({ kind: 'all', path, of: [to(ALICE, BOB), blobs, to(CAROL)] })).toEqual(new Set([CAROL]));
+    expect(addressesOf({ kind: 'all', path, of: [to(ALICE, BOB), blobs, to(CAROL)] })).toEqual(
+      new Set([CAROL]),
+    );
     expect(addressesOf({ kind: 'not', path, of: to(ALICE) })).toBeUndefined();
   });
 });

@@ -4,7 +4,19 @@ import type { PolicyIntent } from '../../src/effects/effect.ts';
 import type { Intent, Transaction } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
 import { calldata, members, typedDataOf } from '../effects/intents.ts';
-import { ALICE, BLOB, BOB, CAROL, GWEI, OWNER, policyWith, request, SIGNER, TRANSFER, type Caller } from './fixtures.ts';
+import {
+  ALICE,
+  BLOB,
+  BOB,
+  CAROL,
+  GWEI,
+  OWNER,
+  policyWith,
+  request,
+  SIGNER,
+  TRANSFER,
+  type Caller,
+} from './fixtures.ts';
 
 const MOST = 2n ** 256n - 1n;
 const ALL = ['transfer', 'transferFrom', 'approve', 'increaseAllowance', 'setApprovalForAll', 'permit'];
@@ -45,18 +57,34 @@ const tokenMeter = (token: string, include: readonly string[] = ALL): JsonValue 
 const transfer = (amount: bigint): Hex => calldata('transfer(address,uint256)', [ALICE, amount]);
 const exec = (to: Hex, value: bigint, data: Hex): Hex =>
   calldata('execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)', [
-    ...[to, value, data, 0, 0n, 0n, 0n, BOB, BOB, '0x'],
+    to,
+    value,
+    data,
+    0,
+    0n,
+    0n,
+    0n,
+    BOB,
+    BOB,
+    '0x',
   ]);
 
 test('a charge says all of its limit', () => {
   const policy = policyWith(MORE_LIMIT, {
-    ...{ id: 'a', effect: 'allow', principals: { roles: ['signer'] }, keys: { names: ['*'] } },
+    id: 'a',
+    effect: 'allow',
+    principals: { roles: ['signer'] },
+    keys: { names: ['*'] },
     operations: ['message'],
   });
   expect(policy.judge(request({ operation: 'message', data: '0x' })).charges).toEqual([
     {
-      ...{ limit: 'often', scope: 'all', amount: 1n, max: 5n },
-      ...{ window: { rolling: 3_600_000, bucket: 60_000 }, onExceed: { approval: 'glass' } },
+      limit: 'often',
+      scope: 'all',
+      amount: 1n,
+      max: 5n,
+      window: { rolling: 3_600_000, bucket: 60_000 },
+      onExceed: { approval: 'glass' },
     },
   ]);
   expect(policy.judge(request(TRANSFER)).charges).toEqual([]);
@@ -66,7 +94,9 @@ const MORE_LIMIT = {
   ...MORE,
   limits: {
     often: {
-      ...{ meter: 'count', window: { rolling: '1h', bucket: '1m' }, max: 5 },
+      meter: 'count',
+      window: { rolling: '1h', bucket: '1m' },
+      max: 5,
       onExceed: { approval: 'glass' },
     },
   },
@@ -105,7 +135,11 @@ describe('meters', () => {
 
   test('value: once for a call with several token effects', () => {
     const moves = calldata('safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)', [
-      ...[SIGNER, BOB, [1n, 2n], [3n, 4n], '0x'],
+      SIGNER,
+      BOB,
+      [1n, 2n],
+      [3n, 4n],
+      '0x',
     ]);
     expect(charges(call(moves, ALICE, 5n), limit('value'))).toEqual(['all 5']);
     expect(charges(call(exec(ALICE, 5n, moves)), limit('value'))).toEqual(['all 5']);
@@ -122,8 +156,16 @@ describe('meters', () => {
       },
       primaryType: 'SafeTx',
       message: {
-        ...{ to: ALICE, value: '12', data: '0x', operation: 0, safeTxGas: 0, baseGas: 0, gasPrice: 0 },
-        ...{ gasToken: BOB, refundReceiver: BOB, nonce: 0 },
+        to: ALICE,
+        value: '12',
+        data: '0x',
+        operation: 0,
+        safeTxGas: 0,
+        baseGas: 0,
+        gasPrice: 0,
+        gasToken: BOB,
+        refundReceiver: BOB,
+        nonce: 0,
       },
     });
     expect(charges(order, limit('value', ['chain']))).toEqual(['31337 12']);
@@ -134,14 +176,56 @@ describe('meters', () => {
     ['another action', BOB, transfer(5n), tokenMeter('usdc', ['approve']), []],
     ['another contract', CAROL, transfer(5n), tokenMeter('usdc'), []],
     ['nothing', BOB, transfer(0n), tokenMeter('usdc'), []],
-    ['an allowance', BOB, calldata('approve(address,uint256)', [ALICE, MOST]), tokenMeter('usdc'), [`all ${MOST}`]],
-    ['a number that is an id', CAROL, calldata('approve(address,uint256)', [ALICE, 77n]), tokenMeter('punks'), ['all 1']],
-    ['all of a collection', CAROL, calldata('setApprovalForAll(address,bool)', [ALICE, true]), tokenMeter('punks'), [`all ${MOST}`]],
-    ['none of a collection', CAROL, calldata('setApprovalForAll(address,bool)', [ALICE, false]), tokenMeter('punks'), []],
+    [
+      'an allowance',
+      BOB,
+      calldata('approve(address,uint256)', [ALICE, MOST]),
+      tokenMeter('usdc'),
+      [`all ${MOST}`],
+    ],
+    [
+      'a number that is an id',
+      CAROL,
+      calldata('approve(address,uint256)', [ALICE, 77n]),
+      tokenMeter('punks'),
+      ['all 1'],
+    ],
+    [
+      'all of a collection',
+      CAROL,
+      calldata('setApprovalForAll(address,bool)', [ALICE, true]),
+      tokenMeter('punks'),
+      [`all ${MOST}`],
+    ],
+    [
+      'none of a collection',
+      CAROL,
+      calldata('setApprovalForAll(address,bool)', [ALICE, false]),
+      tokenMeter('punks'),
+      [],
+    ],
     // No ERC-20 has it: what it does is not known.
-    ['no amount', BOB, calldata('safeTransferFrom(address,address,uint256)', [SIGNER, ALICE, 1n]), tokenMeter('usdc'), [`all ${MOST}`]],
-    ['a batch', BOB, calldata('multicall(bytes[])', [[transfer(5n), transfer(6n)]]), tokenMeter('usdc'), ['all 11']],
-    ['more than a uint256', BOB, calldata('multicall(bytes[])', [[transfer(MOST), transfer(6n)]]), tokenMeter('usdc'), [`all ${MOST + 6n}`]],
+    [
+      'no amount',
+      BOB,
+      calldata('safeTransferFrom(address,address,uint256)', [SIGNER, ALICE, 1n]),
+      tokenMeter('usdc'),
+      [`all ${MOST}`],
+    ],
+    [
+      'a batch',
+      BOB,
+      calldata('multicall(bytes[])', [[transfer(5n), transfer(6n)]]),
+      tokenMeter('usdc'),
+      ['all 11'],
+    ],
+    [
+      'more than a uint256',
+      BOB,
+      calldata('multicall(bytes[])', [[transfer(MOST), transfer(6n)]]),
+      tokenMeter('usdc'),
+      [`all ${MOST + 6n}`],
+    ],
   ])('a token: %s', (_, to, data, one, expected) => {
     expect(charges(call(data, to), one)).toEqual(expected);
   });
@@ -150,7 +234,9 @@ describe('meters', () => {
     const permit = (domain: object): Intent =>
       typedDataOf({
         domain: { verifyingContract: BOB, ...domain },
-        types: { Permit: members('address owner,address spender,uint256 value,uint256 nonce,uint256 deadline') },
+        types: {
+          Permit: members('address owner,address spender,uint256 value,uint256 nonce,uint256 deadline'),
+        },
         primaryType: 'Permit',
         message: { owner: SIGNER, spender: ALICE, value: '9', nonce: '0', deadline: '1800000000' },
       });
@@ -169,7 +255,10 @@ describe('scopes', () => {
     [['key', 'chain'], ['treasury/31337 1']],
     [['chain', 'principal', 'key'], ['31337/payroll/treasury 1']],
     [['keyGroup'], ['warm 1', 'named 1']],
-    [['keyGroup', 'chain'], ['warm/31337 1', 'named/31337 1']],
+    [
+      ['keyGroup', 'chain'],
+      ['warm/31337 1', 'named/31337 1'],
+    ],
   ])('per %j', (per, expected) => {
     expect(charges(TRANSFER, limit('count', per))).toEqual(expected);
   });

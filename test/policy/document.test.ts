@@ -249,7 +249,11 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
     ['distinct by text', { approvals: { a: { ...APPROVAL, distinct: 'yes' } } }, 'distinct: must be true or'],
     ['a ttl of none', { approvals: { a: { ...APPROVAL, ttl: '0s' } } }, 'ttl: is not a duration'],
     ['a ttl of 31 days', { approvals: { a: { ...APPROVAL, ttl: '31d' } } }, 'ttl: is more than 30 days'],
-    ['0 rejects', { approvals: { a: { ...APPROVAL, rejects: 0 } } }, 'rejects: must be a whole number from 1'],
+    [
+      '0 rejects',
+      { approvals: { a: { ...APPROVAL, rejects: 0 } } },
+      'rejects: must be a whole number from 1',
+    ],
     [
       'another credential',
       { approvals: { a: { ...APPROVAL, credential: 'sms' } } },
@@ -257,7 +261,11 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
     ],
   ],
   limits: [
-    ['no meter', { limits: { a: { ...LIMIT, meter: undefined } } }, 'meter: must be value, maxTotalFee, count'],
+    [
+      'no meter',
+      { limits: { a: { ...LIMIT, meter: undefined } } },
+      'meter: must be value, maxTotalFee, count',
+    ],
     ['an unknown meter', { limits: { a: { ...LIMIT, meter: 'gas' } } }, 'limits.a.meter: must be value'],
     [
       'an unknown token',
@@ -276,7 +284,10 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
     ],
     [
       'ether of a token',
-      { tokens: { usdc: TOKEN }, limits: { a: { ...LIMIT, meter: { token: 'usdc', include: ['approve'] } } } },
+      {
+        tokens: { usdc: TOKEN },
+        limits: { a: { ...LIMIT, meter: { token: 'usdc', include: ['approve'] } } },
+      },
       'limits.a.max: "ether" is not a unit here; write usdc',
     ],
     [
@@ -286,7 +297,11 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
     ],
     ['ether of a count', { limits: { a: { ...LIMIT, meter: 'count' } } }, 'max: is not a whole number'],
     ['no max', { limits: { a: { ...LIMIT, max: undefined } } }, 'limits.a.max: is not an amount'],
-    ['an unknown scope', { limits: { a: { ...LIMIT, per: ['rule'] } } }, 'per[0]: must be one of key, keyGroup'],
+    [
+      'an unknown scope',
+      { limits: { a: { ...LIMIT, per: ['rule'] } } },
+      'per[0]: must be one of key, keyGroup',
+    ],
     ['a scope twice', { limits: { a: { ...LIMIT, per: ['key', 'key'] } } }, 'per[1]: is in the list twice'],
     ['an empty scope', { limits: { a: { ...LIMIT, per: [] } } }, 'limits.a.per: is empty'],
     ['no window', { limits: { a: { ...LIMIT, window: undefined } } }, 'window: must be a mapping'],
@@ -318,7 +333,11 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
     ],
   ],
   change: [
-    ['nothing', { change: {} }, 'change.approval: nothing is not defined under `approvals` (there are none)'],
+    [
+      'nothing',
+      { change: {} },
+      'change.approval: is missing; write a name that is defined under `approvals` (there are none)',
+    ],
     ['another approval', { approvals: { a: APPROVAL }, change: { approval: 'b' } }, '"b" is not defined'],
     [
       'the proposer itself',
@@ -333,7 +352,11 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
   ],
   breakGlass: [
     ['nothing', { breakGlass: {} }, 'breakGlass.principals: must be a mapping, not nothing'],
-    ['a digest', withBreakGlass({ operations: ['digest'] }), 'operations[0]: "digest" is not an operation here'],
+    [
+      'a digest',
+      withBreakGlass({ operations: ['digest'] }),
+      'operations[0]: "digest" is not an operation here',
+    ],
     ['an export', withBreakGlass({ operations: ['key.export'] }), '"key.export" is not an operation here'],
     ['every operation', withBreakGlass({ operations: ['*'] }), 'operations have no wildcard; name each'],
     ['no key', withBreakGlass({ keys: {} }), 'breakGlass.keys: names no key'],
@@ -353,7 +376,12 @@ const REFUSED: { readonly [section: string]: readonly Case[] } = {
 };
 
 function withBreakGlass(more: Members): Members {
-  const breakGlass = { approval: 'a', principals: { roles: ['signer'] }, keys: { names: ['*'] }, operations: ['transaction'] };
+  const breakGlass = {
+    approval: 'a',
+    principals: { roles: ['signer'] },
+    keys: { names: ['*'] },
+    operations: ['transaction'],
+  };
   return { approvals: { a: APPROVAL }, breakGlass: { ...breakGlass, ...more } };
 }
 
@@ -407,7 +435,7 @@ describe('rules', () => {
     [
       'a demand without approval',
       { ...asked, approval: undefined },
-      'approval: nothing is not defined under `approvals` (big)',
+      'approval: is missing; write a name that is defined under `approvals` (big)',
     ],
     ['an unknown approval', { ...asked, approval: 'small' }, 'approval: "small" is not defined'],
     ['an unknown operation', { ...base, operations: ['export'] }, '"export" is not an operation here'],
@@ -425,10 +453,18 @@ describe('rules', () => {
     ['mtls by text', { ...base, source: { mtls: 'yes' } }, 'source.mtls: must be true or false'],
     ['an empty validity', { ...base, validity: {} }, 'validity: restricts nothing'],
     ['a time without zone', { ...base, validity: { from: '2026-11-20T10:00:00' } }, 'from: is not a time'],
-    ['a date', { ...base, validity: { until: '2026-11-20' } }, 'validity.until: is not a time; write a date and'],
+    [
+      'a date',
+      { ...base, validity: { until: '2026-11-20' } },
+      'validity.until: is not a time; write a date and',
+    ],
     ['the 30th of February', { ...base, validity: { from: '2026-02-30T10:00:00Z' } }, 'from: is not a time'],
     ['24 o’clock', { ...base, validity: { from: '2026-02-20T24:00:00Z' } }, 'from: is not a time'],
-    ['a zone of 24 hours', { ...base, validity: { from: '2026-02-20T00:00:00+24:00' } }, 'from: is not a time'],
+    [
+      'a zone of 24 hours',
+      { ...base, validity: { from: '2026-02-20T00:00:00+24:00' } },
+      'from: is not a time',
+    ],
     ['a number for a time', { ...base, validity: { from: 1763632800 } }, 'from: is not a time'],
     [
       'an end before the beginning',
@@ -437,14 +473,22 @@ describe('rules', () => {
     ],
     ['no windows', { ...base, windows: [] }, 'windows: is empty'],
     ['one window for a list', { ...base, windows: window }, 'windows: must be a list'],
-    ['an unknown zone', windowed({ tz: 'Mars/Base' }), 'tz: "Mars/Base" is not a time zone; write an IANA name'],
+    [
+      'an unknown zone',
+      windowed({ tz: 'Mars/Base' }),
+      'tz: "Mars/Base" is not a time zone; write an IANA name',
+    ],
     ['an offset', windowed({ tz: '+01:00' }), 'tz: "+01:00" is not a time zone'],
-    ['no zone', windowed({ tz: undefined }), 'tz: undefined is not a time zone'],
+    ['no zone', windowed({ tz: undefined }), 'tz: nothing is not a time zone'],
     ['no days', windowed({ days: undefined }), 'days: must be a list'],
     ['an unknown day', windowed({ days: ['monday'] }), 'days[0]: must be one of mon, tue'],
     ['an hour without zero', windowed({ from: '7:00' }), 'from: is not a time of day'],
     ['a start at 24:00', windowed({ from: '24:00' }), 'from "00:00" to "23:59"'],
-    ['24:01', windowed({ to: '24:01' }), 'to: is not a time of day; write hours and minutes from "00:00" to "24:00"'],
+    [
+      '24:01',
+      windowed({ to: '24:01' }),
+      'to: is not a time of day; write hours and minutes from "00:00" to "24:00"',
+    ],
     ['60 minutes', windowed({ to: '18:60' }), 'to: is not a time of day'],
     ['no length', windowed({ to: '07:00' }), 'windows[0].to: is `from`: nothing, or a whole day?'],
   ])('may not have %s', (_, rule, expected) => {
@@ -454,7 +498,12 @@ describe('rules', () => {
 
 describe('a document', () => {
   test('may define what nothing refers to', () => {
-    const more = { tokens: { usdc: TOKEN }, abis: { a: ['f()'] }, approvals: { a: APPROVAL }, lists: { a: [BOB] } };
+    const more = {
+      tokens: { usdc: TOKEN },
+      abis: { a: ['f()'] },
+      approvals: { a: APPROVAL },
+      lists: { a: [BOB] },
+    };
     expect(() => compilePolicy({ ...documentOf(), ...more })).not.toThrow();
   });
 
@@ -474,7 +523,9 @@ describe('a document', () => {
   test('counts a list wherever it is used', () => {
     const addresses = Array.from({ length: 10_000 }, (_, i) => `0x${i.toString(16).padStart(40, '0')}`);
     const used = (times: number): JsonValue => ({
-      ...documentOf(deny(['transaction'], { all: Array.from({ length: times }, () => ({ to: { in: '$a' } })) })),
+      ...documentOf(
+        deny(['transaction'], { all: Array.from({ length: times }, () => ({ to: { in: '$a' } })) }),
+      ),
       lists: { a: addresses },
     });
     expect(() => compilePolicy(used(100))).not.toThrow();

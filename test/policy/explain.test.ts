@@ -7,13 +7,23 @@ const MORE: Members = {
   approvals: { big: { all: [{ role: 'approver', m: 2 }] } },
   abis: { desk: ['multicall(bytes[] data)', 'ping(uint256 n)'] },
   limits: {
-    often: { meter: 'count', per: ['key'], window: { rolling: '1h', bucket: '1m' }, max: 5, onExceed: 'deny' },
+    often: {
+      meter: 'count',
+      per: ['key'],
+      window: { rolling: '1h', bucket: '1m' },
+      max: 5,
+      onExceed: 'deny',
+    },
   },
 };
 
 describe('an explanation', () => {
   test('has every rule of the operation, each with what fails first', () => {
-    const rule = (id: string, more: { [name: string]: JsonValue }): JsonValue => ({ ...allowTransfers(), id, ...more });
+    const rule = (id: string, more: { [name: string]: JsonValue }): JsonValue => ({
+      ...allowTransfers(),
+      id,
+      ...more,
+    });
     const policy = policyWith(
       MORE,
       rule('who', { principals: { ids: ['p-9'] } }),
@@ -86,7 +96,12 @@ describe('an explanation', () => {
 
   test('does not throw', () => {
     const policy = policyWith(MORE, allowTransfers());
-    for (const part of [{ intent: undefined }, { effects: undefined }, { key: undefined }, { principal: undefined }]) {
+    for (const part of [
+      { intent: undefined },
+      { effects: undefined },
+      { key: undefined },
+      { principal: undefined },
+    ]) {
       const { decision } = policy.explain({ ...request(TRANSFER), ...part } as never);
       expect(decision.effect).toBe('deny');
     }

@@ -89,7 +89,7 @@ export function policyOf(...rules: readonly JsonValue[]): CompiledPolicy {
 
 /** With the other parts of a document: tokens, limits and so on. */
 export function policyWith(more: Members, ...rules: readonly JsonValue[]): CompiledPolicy {
-  return compilePolicy({ ...documentOf(...rules), ...more } as JsonValue);
+  return compilePolicy({ ...documentOf(...rules), ...more });
 }
 
 export function documentOf(...rules: readonly JsonValue[]): { [name: string]: JsonValue } {

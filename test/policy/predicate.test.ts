@@ -39,12 +39,10 @@ describe('call', () => {
     [ALICE, 5n],
     [SIGNER, 7n],
   ];
-  const data = calldata(`trade((address to, uint256 amount)[] orders, string note, bytes32 tag, bool final)`, [
-    orders,
-    'rent',
-    tag,
-    true,
-  ]);
+  const data = calldata(
+    `trade((address to, uint256 amount)[] orders, string note, bytes32 tag, bool final)`,
+    [orders, 'rent', tag, true],
+  );
 
   test.each<[{ [path: string]: JsonValue }, boolean]>([
     [{ note: { eq: 'rent' } }, true],
@@ -99,7 +97,10 @@ describe('call', () => {
     expect(holds({ call: { to: { eq: ALICE }, abi: 'desk', fn } }, callOf(dirty))).toBe(false);
     const bounds = [{ chainId: { eq: 31337 } }, { maxTotalFee: { lte: '1 ether' } }];
     const allow = (condition: JsonValue): JsonValue => ({
-      ...{ id: 'a', effect: 'allow', principals: { roles: ['signer'] }, keys: { names: ['*'] } },
+      id: 'a',
+      effect: 'allow',
+      principals: { roles: ['signer'] },
+      keys: { names: ['*'] },
       operations: ['transaction'],
       when: { all: [...bounds, condition] },
     });
@@ -107,7 +108,9 @@ describe('call', () => {
     expect(policy.evaluate(request(callOf(data))).effect).toBe('allow');
     expect(policy.evaluate(request(callOf(dirty)))).toMatchObject({
       effect: 'deny',
-      failed: [{ predicate: expect.stringMatching(/^the rule could not be evaluated: bytes follow/) as string }],
+      failed: [
+        { predicate: expect.stringMatching(/^the rule could not be evaluated: bytes follow/) as string },
+      ],
     });
   });
 
@@ -143,11 +146,19 @@ describe('token', () => {
     [{ token: 'usdc', action: 'transfer', to: { in: '$friends' } }, transfer, true],
     [{ token: 'usdc', action: 'transfer', to: { notIn: '$friends' } }, transfer, false],
     [{ token: 'usdc', action: 'transfer', from: { isSigner: true } }, transfer, true],
-    [{ token: 'usdc', action: 'transfer', from: { isSigner: true }, to: { isSigner: true } }, transfer, false],
+    [
+      { token: 'usdc', action: 'transfer', from: { isSigner: true }, to: { isSigner: true } },
+      transfer,
+      false,
+    ],
     // What the effect has not fails, whichever way it is compared.
     [{ token: 'usdc', action: 'transfer', spender: { notIn: [ALICE] } }, transfer, false],
     // One selector: the standard of the token says whether its number is an amount or an id.
-    [{ token: 'usdc', action: 'approve', spender: { eq: ALICE }, amount: { eq: '42' } }, approve(TOKEN), true],
+    [
+      { token: 'usdc', action: 'approve', spender: { eq: ALICE }, amount: { eq: '42' } },
+      approve(TOKEN),
+      true,
+    ],
     [{ token: 'punks', action: 'approve', tokenId: { eq: '42' } }, approve(CAROL), true],
     [{ token: 'punks', action: 'approve', tokenId: { eq: '41' } }, approve(CAROL), false],
   ])('%j', (token, intent, expected) => {

@@ -75,28 +75,34 @@ function conditionOf(operation: string, condition: JsonValue | undefined): { [na
 }
 
 /** Every one compiles. `deny` and `require` rules are rarer than allow rules, or nothing would be allowed. */
-export const RULES: readonly { [name: string]: JsonValue }[] = [
-  ...['transaction', 'typed-data'].flatMap((operation) =>
-    CONDITIONS.flatMap((condition, c) =>
-      SELECTORS.flatMap((selectors, s) =>
-        EFFECTS.filter((_, e) => e === 0 || (c + s) % 4 === e - 1).map((effect) => ({
-          ...{ ...effect, ...selectors, operations: [operation] },
-          ...conditionOf(operation, condition),
-        })),
-      ),
-    ),
-  ),
-  ...SELECTORS.map((selectors) => ({
-    ...{ effect: 'allow', ...selectors, operations: ['typed-data'] },
-    when: { typed: { type: PERMIT } },
-  })),
-].map((rule, index) => ({ id: `r${index}`, ...rule }));
+export const RULES: readonly { [name: string]: JsonValue }[] = createRules();
+
+function createRules(): { [name: string]: JsonValue }[] {
+  const rules: { [name: string]: JsonValue }[] = [];
+  const add = (...parts: readonly { [name: string]: JsonValue }[]): void => {
+    rules.push(Object.assign({ id: `r${rules.length}` }, ...parts) as { [name: string]: JsonValue });
+  };
+  for (const [s, selectors] of SELECTORS.entries()) {
+    for (const [c, condition] of CONDITIONS.entries()) {
+      const [allowing = {}, ...others] = EFFECTS;
+      for (const effect of [allowing, others[(c + s) % others.length] ?? {}]) {
+        add(effect, selectors, { operations: ['transaction'] }, conditionOf('transaction', condition));
+        add(effect, selectors, { operations: ['typed-data'] }, conditionOf('typed-data', condition));
+      }
+    }
+    add({ effect: 'allow', operations: ['typed-data'], when: { typed: { type: PERMIT } } }, selectors);
+  }
+  return rules;
+}
 
 const ping = (n: bigint): Hex => calldata('ping(uint256)', [n]);
 const pay = (to: Hex, amount: bigint): Hex => calldata('transfer(address,uint256)', [to, amount]);
 const multicall = (...calls: readonly Hex[]): Hex => calldata('multicall(bytes[])', [calls]);
 const call = (to: Hex, data: Hex, more: Partial<typeof TRANSFER> = {}): Transaction => ({
-  ...{ ...TRANSFER, to, data, value: 0n },
+  ...TRANSFER,
+  to,
+  data,
+  value: 0n,
   ...more,
 });
 

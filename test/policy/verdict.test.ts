@@ -30,7 +30,10 @@ const MORE: Members = {
 
 const DENY = { id: 'no', effect: 'deny', operations: ['transaction'] };
 const demand = (id: string, approval: string, when?: JsonValue): { [name: string]: JsonValue } => ({
-  ...{ id, effect: 'require', operations: ['transaction'], approval },
+  id,
+  effect: 'require',
+  operations: ['transaction'],
+  approval,
   ...(when === undefined ? {} : { when }),
 });
 
@@ -192,8 +195,8 @@ describe('a superseded key version', () => {
 
 describe('key.export', () => {
   const intent: PolicyIntent = { operation: 'key.export' };
-  const rule = { ...allowTransfers(), id: 'out', operations: ['key.export'] };
-  const { when: _, ...allowed } = rule;
+  const { when: _, ...anything } = allowTransfers();
+  const allowed = { ...anything, id: 'out', operations: ['key.export'] };
   const ask = { id: 'ask', effect: 'require', operations: ['key.export'], approval: 'big' };
 
   test('takes an allow rule and a require rule', () => {

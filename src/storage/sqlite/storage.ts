@@ -1,6 +1,7 @@
 import type { AccessReads, AccessWrites } from '../../access/principals.ts';
 import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts';
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
+import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
 import type { EntryWrites, LogStorage } from '../../audit/log.ts';
 import type { AuditReads, CheckpointWrites } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
@@ -18,6 +19,7 @@ import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
+import { totpTable } from './totp.ts';
 
 export type StorageReads = KeyReads &
   AccessReads &
@@ -26,6 +28,7 @@ export type StorageReads = KeyReads &
   DeniedReads &
   RequestReads &
   ProposalReads &
+  TotpReads &
   IdempotencyReads &
   SealReads &
   PolicyReads &
@@ -39,6 +42,7 @@ export type StorageTx = KeyWrites &
   DeniedWrites &
   RequestWrites &
   ProposalWrites &
+  TotpWrites &
   IdempotencyWrites &
   SealWrites &
   PolicyWrites;
@@ -67,11 +71,12 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const denied = deniedTable(db);
   const requests = requestTable(db);
   const proposals = proposalTable(db);
+  const totp = totpTable(db);
   const idempotency = idempotencyTable(db);
   const seal = sealTables(db);
   const policy = policyTable(db);
   const writes = auditWrites(db);
-  const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals };
+  const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
   const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes };
 
