@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../src/audit/log.ts';
 import { loadNewestPolicy, POLICY_FILE } from '../src/bootstrap.ts';
-import { PolicyInForce } from '../src/policy/policy.ts';
+import { compilePolicy, PolicyInForce, type StoredPolicy } from '../src/policy/policy.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../src/storage/sqlite/storage.ts';
 
 let folder: string;
@@ -25,11 +25,13 @@ afterEach(() => {
 
 const file = (): string => path.join(folder, POLICY_FILE);
 
-/** The starter with another revision. */
-function writeRevision(revision: number, change = ''): void {
-  writeFileSync(
-    file(),
-    readFileSync(file(), 'utf8').replace(/^revision: \d+$/m, `revision: ${revision}`) + change,
+function rewrite(before: string | RegExp, after: string): void {
+  writeFileSync(file(), readFileSync(file(), 'utf8').replaceAll(before, after));
+}
+
+async function store(policy: StoredPolicy): Promise<void> {
+  await log.record({ kind: 'policy.loaded', outcome: 'done' }, (tx) =>
+    tx.insertPolicy(policy, new Date().toISOString()),
   );
 }
 
@@ -56,28 +58,48 @@ describe('the policy at start', () => {
     expect(log.size).toBe(1);
   });
 
-  it('follows the file to a higher revision, with an entry', async () => {
+  it('stays as it is when comments and layout change', async () => {
     await load();
-    writeRevision(7);
-    expect((await load()).current().revision).toBe(7);
-    expect(log.size).toBe(2);
-  });
-
-  it('does not go back to a lower one', async () => {
-    await load();
-    writeRevision(7);
-    await load();
+    rewrite(/^revision: 1$/gm, '# as before\nrevision:   1');
+    expect((await load()).current().revision).toBe(1);
     expect(notes).toEqual([]);
-    writeRevision(3);
-    expect((await load()).current().revision).toBe(7);
-    expect(notes).toEqual(['policy.yaml has revision 3 and is not used: revision 7 is in force']);
   });
 
-  it('does not take two policies of one revision', async () => {
-    await load();
-    writeFileSync(file(), readFileSync(file(), 'utf8').replaceAll('"1 ether"', '"2 ether"'));
+  it.each([
+    ['another revision', /^revision: \d+$/gm, 'revision: 7'],
+    ['other content', '"1 ether"', '"2 ether"'],
+    ['damage', /^revision: \d+$/gm, 'revision: seven'],
+  ])('is not the file’s any more after the first start: %s is a note', async (_, before, after) => {
+    const first = (await load()).current();
+    rewrite(before, after);
     const inForce = await load();
-    expect(inForce.problem).toMatch(/its revision is still 1: raise it/);
+    expect(inForce.current().hash).toBe(first.hash);
+    expect(notes).toEqual([
+      `policy.yaml differs from the policy in force (revision 1) and is not used: propose it with countersign policy propose ${file()}`,
+    ]);
+    expect(log.size).toBe(1);
+  });
+
+  it('is the newest one in the database', async () => {
+    const first = (await load()).current();
+    const json = first.json.replace('"revision":1', '"revision":2');
+    const { hash } = compilePolicy(JSON.parse(json));
+    await store({ revision: 2, document: json, hash, parentHash: first.hash, suites: [] });
+    expect((await load()).current().hash).toBe(hash);
+  });
+
+  it.each([
+    ['its hash', { hash: '00'.repeat(32) }],
+    ['its revision', { revision: 9 }],
+    ['its content', { document: '{"apiVersion":"countersign/policy/v1","revision":2,"rules":[]}' }],
+    ['its form', { document: '{"apiVersion":"countersign/policy/v1","revision":2}' }],
+  ])('is not used when %s was changed in the database: nothing is signed', async (_, change) => {
+    const first = (await load()).current();
+    const document = first.json.replace('"revision":1', '"revision":2');
+    const { hash } = compilePolicy(JSON.parse(document));
+    await store({ revision: 2, document, hash, parentHash: first.hash, suites: [], ...change });
+    const inForce = await load();
+    expect(inForce.problem).toBeDefined();
     expect(() => inForce.current()).toThrow(/no policy in force/);
   });
 

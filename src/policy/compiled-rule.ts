@@ -45,11 +45,8 @@ function compileSource(test: SourceTest | undefined): (source: PolicyRequest['so
     const [network = '', bits] = each.split('/');
     networks.addSubnet(network, Number(bits), isIP(network) === 4 ? 'ipv4' : 'ipv6');
   }
-  const isInside = (address: string): boolean => {
-    // Of a link-local address, the interface that it came by says nothing here.
-    const [ip = ''] = address.split('%', 1);
-    return networks.check(ip, isIP(ip) === 4 ? 'ipv4' : 'ipv6');
-  };
+  const isInside = (address: string): boolean =>
+    networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
   return ({ address, mtls: proved }) =>
     (mtls === undefined || proved === mtls) &&
     (cidr === undefined || (address !== undefined && isInside(address)));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FailedAuthentications } from '../../src/access/failures.ts';
+import { Refusals } from '../../src/access/failures.ts';
 import type { EntryDraft } from '../../src/audit/entry.ts';
 import type { Recorder } from '../../src/audit/log.ts';
 import { CountersignError } from '../../src/errors.ts';
@@ -13,7 +13,7 @@ const draft: EntryDraft = {
 
 let entries: EntryDraft[];
 let writable: boolean;
-let failures: FailedAuthentications;
+let failures: Refusals;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: START });
@@ -26,12 +26,12 @@ beforeEach(() => {
       return Promise.resolve(effects({}, { index: entries.length - 1, leafHash: '' }));
     },
   };
-  failures = new FailedAuthentications(recorder, () => Date.now());
+  failures = new Refusals(recorder, () => Date.now());
 });
 afterEach(() => vi.useRealTimers());
 
 const fail = async (times: number): Promise<void> => {
-  await Promise.all(Array.from({ length: times }, () => failures.record(draft)));
+  await Promise.all(Array.from({ length: times }, () => failures.unauthenticated(draft)));
 };
 const summaries = (): EntryDraft[] => entries.filter(({ detail }) => detail?.['count'] !== undefined);
 
@@ -84,11 +84,53 @@ test('at the stop what was counted is written at once', async () => {
 
 test('what the log did not take is counted, and written once it does', async () => {
   writable = false;
-  await expect(failures.record(draft)).rejects.toThrow('full');
-  await expect(failures.record(draft)).rejects.toThrow('full');
+  await expect(failures.unauthenticated(draft)).rejects.toThrow('full');
+  await expect(failures.unauthenticated(draft)).rejects.toThrow('full');
   await vi.advanceTimersByTimeAsync(3_500);
   expect(entries).toEqual([]);
   writable = true;
   await vi.advanceTimersByTimeAsync(1_000);
   expect(entries).toMatchObject([{ detail: { count: 2, since: START.toISOString() } }]);
+});
+
+test('what one caller may not do has a few entries, and a number of its own', async () => {
+  const of = (principal: string): EntryDraft => ({
+    kind: 'access.forbidden',
+    outcome: 'denied',
+    actor: { principal, principalId: `id of ${principal}`, credential: 'c', address: '192.0.2.1' },
+    detail: { path: '/x' },
+  });
+  await Promise.all(Array.from({ length: 500 }, () => failures.forbidden(of('a'))));
+  await Promise.all(Array.from({ length: 20 }, () => failures.forbidden(of('b'))));
+  expect(entries).toEqual([
+    ...Array.from({ length: 20 }, () => of('a')),
+    ...Array.from({ length: 20 }, () => of('b')),
+  ]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(entries.slice(40)).toEqual([
+    {
+      kind: 'access.forbidden',
+      outcome: 'denied',
+      actor: { principal: 'a', principalId: 'id of a', credential: 'c' },
+      detail: { count: 480, since: START.toISOString() },
+    },
+  ]);
+});
+
+test('callers that are too many to be counted each are counted all the same', async () => {
+  for (let i = 0; i < 1_500; i++) {
+    const actor = { principalId: String(i), credential: 'c' };
+    for (let j = 0; j < 22; j++)
+      await failures.forbidden({ kind: 'access.forbidden', outcome: 'denied', actor });
+  }
+  await failures.flush();
+  expect(counted()).toBe(1_500 * 22);
+});
+
+test('locks have entries of their own, until they are too many', async () => {
+  const lock: EntryDraft = { kind: 'credential.locked', outcome: 'denied', actor: { credential: 'c' } };
+  await Promise.all(Array.from({ length: 50 }, () => failures.locked(lock)));
+  await failures.flush();
+  expect(entries).toHaveLength(21);
+  expect(summaries()).toMatchObject([{ kind: 'credential.locked', detail: { count: 30 } }]);
 });

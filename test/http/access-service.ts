@@ -42,6 +42,8 @@ export interface AccessHarness {
   /** Newest last; of these kinds when some are given. */
   entries(...kinds: string[]): Entry[];
   flush(): Promise<void>;
+  /** Writes beside the API. */
+  commit(effects: (tx: StorageTx) => void): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -65,7 +67,7 @@ export interface HarnessOptions {
   readonly oidc?: readonly OidcSettings[];
   readonly trustedProxies?: readonly string[];
   readonly rateLimit?: RateLimits;
-  /** Milliseconds, for the throttle. */
+  /** Milliseconds, for what is counted. */
   readonly now?: () => number;
 }
 
@@ -89,7 +91,7 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
   const { reads } = storage;
   const log = new AuditLog<StorageTx>(storage);
   const access = new AccessService(reads);
-  const refusals = new Refusals(log);
+  const refusals = new Refusals(log, options.now);
   const throttle = new Throttle(options.rateLimit, options.now);
   const providers = new IdentityProviders(options.oidc ?? []);
   const authenticator = new Authenticator(reads, log, providers);
@@ -116,7 +118,8 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
     return {};
   });
 
-  const call: AccessHarness['call'] = (method, at, given = {}) => callUrl(`${server.url}${at}`, method, given);
+  const call: AccessHarness['call'] = (method, at, given = {}) =>
+    callUrl(`${server.url}${at}`, method, given);
   const asAdmin: AccessHarness['asAdmin'] = async (method, at, body) => {
     const answer = await call(method, at, { token: first.token, ...(body !== undefined && { body }) });
     if (answer.status >= 300) throw new Error(`${answer.status}: ${answer.text}`);
@@ -141,6 +144,7 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
         .map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString('utf8')) as Entry)
         .filter(({ kind }) => kinds.length === 0 || kinds.includes(kind)),
     flush: () => refusals.flush(),
+    commit: async (effects) => await log.record({ kind: 'principal.created', outcome: 'done' }, effects),
     end: async () => {
       await server.close(1_000);
       storage.close();

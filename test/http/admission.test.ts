@@ -3,11 +3,15 @@ import { connect, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { Authenticator } from '../../src/access/authenticator.ts';
 import { newCredential } from '../../src/access/credentials.ts';
-import { FailedAuthentications } from '../../src/access/failures.ts';
-import type { Credential, Principal } from '../../src/access/principals.ts';
+import { Refusals } from '../../src/access/failures.ts';
+import { IdentityProviders } from '../../src/access/oidc.ts';
+import type { AccessReads, Credential, Principal } from '../../src/access/principals.ts';
+import { Throttle } from '../../src/access/throttle.ts';
 import type { EntryDraft } from '../../src/audit/entry.ts';
 import type { Recorder } from '../../src/audit/log.ts';
+import { Admission } from '../../src/http/admission.ts';
 import { createApp } from '../../src/http/app.ts';
 import type { KeptAnswer } from '../../src/http/idempotency.ts';
 import { route } from '../../src/http/route.ts';
@@ -64,12 +68,19 @@ beforeEach(async () => {
     credential: () => ({ credential, principal }),
     keptAnswer: (_: string, name: string) => kept.get(name),
   };
+  const providers = new IdentityProviders([]);
+  const admission = new Admission({
+    authenticator: new Authenticator(reads as unknown as AccessReads, log, providers),
+    throttle: new Throttle(),
+    refusals: new Refusals(log),
+    trustedProxies: [],
+  });
   const app = createApp({
     service: { log, reads } as unknown as Service,
     routes: [only],
     log: SILENT,
     metrics: NO_METRICS,
-    failures: new FailedAuthentications(log),
+    admission,
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

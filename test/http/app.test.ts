@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { FailedAuthentications } from '../../src/access/failures.ts';
 import { CountersignError } from '../../src/errors.ts';
+import type { Admission } from '../../src/http/admission.ts';
 import { createApp } from '../../src/http/app.ts';
 import { publicRoute } from '../../src/http/route.ts';
 import type { Service } from '../../src/http/service.ts';
@@ -28,7 +28,7 @@ async function failing(error: unknown): Promise<{ answer: Response; text: string
     routes,
     log,
     metrics: NO_METRICS,
-    failures: {} as FailedAuthentications,
+    admission: { visit: () => ({ requestId: '', address: '' }) } as unknown as Admission,
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));

@@ -65,6 +65,8 @@ describe('call', () => {
     [{ orders: { every: { to: { in: [ALICE] } } } }, false],
     [{ orders: { every: { to: { in: [ALICE, SIGNER] }, amount: { gte: '5' } } } }, true],
     [{ orders: { some: { to: { isSigner: true } } } }, true],
+    [{ orders: { every: { to: { isSigner: false } } } }, false],
+    [{ orders: { some: { to: { isSigner: false }, amount: { eq: '5' } } } }, true],
     [{ orders: { some: { to: { isSigner: true }, amount: { eq: '5' } } } }, false],
     [{ note: { eq: 'rent' }, final: { eq: false } }, false],
   ])('args %j', (args, expected) => {
@@ -193,11 +195,12 @@ describe('token', () => {
 });
 
 describe('typed', () => {
-  const type = 'Mail(Person[] to,int8 mood,string text,uint256 until)Person(string name,address wallet)';
+  const type =
+    'Mail(Person[] to,int8 mood,string text,uint256 until,uint256 since)Person(string name,address wallet)';
   const mail = typedDataOf({
     domain: { name: 'Mail', version: '1', chainId: 5, verifyingContract: CAROL },
     types: {
-      Mail: members('Person[] to,int8 mood,string text,uint256 until'),
+      Mail: members('Person[] to,int8 mood,string text,uint256 until,uint256 since'),
       Person: members('string name,address wallet'),
     },
     primaryType: 'Mail',
@@ -206,6 +209,7 @@ describe('typed', () => {
       mood: -3,
       text: 'hello',
       until: `${NOW / 1000 + 60}`,
+      since: `${NOW / 1000 - 1}`,
     },
   });
 
@@ -225,6 +229,7 @@ describe('typed', () => {
     [{ type, message: { to: { some: { name: { eq: 'Ann' } } } } }, false],
     [{ type, message: { until: { within: '1m' } } }, true],
     [{ type, message: { until: { within: '59s' } } }, false],
+    [{ type, message: { since: { within: '1d' } } }, false],
   ])('%j', (typed, expected) => {
     expect(holds({ typed }, mail)).toBe(expected);
   });
