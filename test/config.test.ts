@@ -21,6 +21,9 @@ describe('configuration', () => {
       seal: 'file',
       demo: true,
       logLevel: 'info',
+      oidc: [],
+      trustedProxies: [],
+      rateLimit: {},
     });
   });
 
@@ -53,5 +56,86 @@ describe('configuration', () => {
     expect(() => loadConfig({ seal: 'foo' }, {})).toThrow(/the command line is not valid: seal/);
     expect(() => loadConfig({ logLevel: 'loud' }, {})).toThrow(/logLevel/);
     expect(() => loadConfig({ data: '' }, {})).toThrow(/data/);
+  });
+
+  it('listens anywhere with TLS, from TLS 1.3 on', () => {
+    const config = file('listen: 0.0.0.0:8700\ntls: { cert: a.crt, key: /keys/a.key }\n');
+    expect(loadConfig({ config }, {})).toMatchObject({
+      listen: { host: '0.0.0.0' },
+      tls: { cert: path.resolve('a.crt'), key: '/keys/a.key', minVersion: 'TLSv1.3' },
+    });
+  });
+
+  it('has identity providers, proxies and rate limits', () => {
+    const config = file(`
+oidc:
+  - name: k8s
+    issuer: https://kubernetes.default.svc
+    audience: countersign
+    jwks: https://kubernetes.default.svc/openid/v1/jwks
+    ca: ca.crt
+    tokenFile: /run/token
+    roles:
+      - { claim: [kubernetes.io, serviceaccount, name], value: payments, roles: [signer] }
+  - name: people
+    issuer: https://idp.example
+    audience: [a, b]
+    jwks: keys.json
+    algorithms: [ES384]
+    subject: email
+    maxAge: 600
+    clockTolerance: 60
+    roles:
+      - { claim: groups, value: approvers, roles: [approver, operator] }
+trustedProxies: [10.0.0.0/8, fd00::/8]
+rateLimit: { address: { perSecond: 0.5, burst: 10 } }
+`);
+    expect(loadConfig({ config }, {})).toMatchObject({
+      oidc: [
+        {
+          jwks: 'https://kubernetes.default.svc/openid/v1/jwks',
+          ca: path.resolve('ca.crt'),
+          algorithms: ['RS256', 'ES256', 'PS256', 'EdDSA'],
+          subject: 'sub',
+          clockTolerance: 0,
+        },
+        { jwks: path.resolve('keys.json'), algorithms: ['ES384'], subject: 'email', maxAge: 600 },
+      ],
+      trustedProxies: ['10.0.0.0/8', 'fd00::/8'],
+      rateLimit: { address: { perSecond: 0.5, burst: 10 } },
+    });
+  });
+
+  const provider = (change: string): string =>
+    `oidc: [{ name: a, issuer: b, audience: c, roles: [{ claim: d, value: e, roles: [signer] }], ${change} }]`;
+
+  it.each([
+    ['tls: { cert: a }', 'tls.key'],
+    ['tls: { cert: a, key: b, minVersion: TLSv1.1 }', 'tls.minVersion'],
+    ['tls: { cert: a, key: b, rejectUnauthorized: false }', 'tls.rejectUnauthorized'],
+    ['trustedProxies: [10.0.0.1]', 'trustedProxies.0'],
+    ['trustedProxies: true', 'trustedProxies'],
+    ['rateLimit: { address: { perSecond: 0, burst: 1 } }', 'rateLimit.address.perSecond'],
+    ['rateLimit: { address: { perSecond: 1 } }', 'rateLimit.address.burst'],
+    ['rateLimit: { principal: { perSecond: 1, burst: 1 } }', 'rateLimit.principal'],
+    [provider('algorithms: [HS256]'), 'oidc.0.algorithms.0'],
+    [provider('algorithms: [none]'), 'oidc.0.algorithms.0'],
+    [provider('algorithms: []'), 'oidc.0.algorithms'],
+    [provider('clockTolerance: 61'), 'oidc.0.clockTolerance'],
+    [provider('maxAge: 0'), 'oidc.0.maxAge'],
+    [provider('subject: []'), 'oidc.0.subject'],
+    [provider('tokenFile: /run/token'), 'oidc.0.tokenFile'],
+    [provider('tokenFile: /run/token, jwks: keys.json'), 'oidc.0.tokenFile'],
+    [provider('secret: x'), 'oidc.0.secret'],
+    [provider('').replace('signer', 'root'), 'oidc.0.roles.0.roles.0'],
+    [provider('').replace('name: a', 'name: "a:b"'), 'oidc.0.name'],
+    ['oidc: [{ name: a, issuer: b, audience: c, roles: [] }]', 'oidc.0.roles'],
+  ])('refuses %s, and names %s', (text, field) => {
+    expect(() => loadConfig({ config: file(`${text}\n`) }, {})).toThrow(
+      expect.objectContaining({
+        code: 'invalid_request',
+        errors: expect.arrayContaining([expect.objectContaining({ path: field })]),
+      }),
+    );
   });
 });

@@ -5,7 +5,7 @@ import { Buckets, type RateLimit } from './throttle.ts';
 
 /** Entries of their own: for all failed authentications, for what one caller may not do, and for all locks. */
 const UNAUTHENTICATED: RateLimit = { burst: 100, perSecond: 20 };
-const FORBIDDEN: RateLimit = { burst: 20, perSecond: 2 };
+const FORBIDDEN: RateLimit = { burst: 100, perSecond: 5 };
 const LOCKED: RateLimit = { burst: 20, perSecond: 1 };
 /** Those beyond are in the log, as one number, after this time at the latest. */
 const SUMMARY_MS = 1_000;

@@ -143,8 +143,7 @@ async function issue(
   const { token, ...rest } = made;
   if (file === undefined) {
     session.print(made, () => token);
-    if (!session.json)
-      session.terminal.err(`credential ${made.id}: keep the token, it is shown this once`);
+    if (!session.json) session.terminal.err(`credential ${made.id}: keep the token, it is shown this once`);
     return;
   }
   file.write(token);
@@ -183,10 +182,7 @@ function createTokenFile(file: string): TokenFile {
   };
 }
 
-function credentialLine(
-  { id, expiresAt, predecessorExpiresAt }: NewToken,
-  file: string | undefined,
-): string {
+function credentialLine({ id, expiresAt, predecessorExpiresAt }: NewToken, file: string | undefined): string {
   return details([
     ['credential', id],
     ['expires', expiresAt ?? 'never'],

@@ -96,7 +96,7 @@ function entry(
     operation: intent.operation,
     intent: intentToJson(intent),
     digest: toHex(digestOf(intent.operation, preimageOf(intent))),
-    decision: { policyRevision: 1, policyHash: 'aa', reason: 'as it was', ...decision },
+    decision: { policyRevision: 1, policyHash: 'aa', reason: 'as it was', ...decision } as unknown as JsonValue,
     ...more,
   };
 }
@@ -356,11 +356,11 @@ test('decisions are those of a ledger that is summed up anew each time', () => {
       const payments = list.map(({ gap, ...rest }) => ({ ...rest, time: (time += gap) }));
       const before = decideAll(payments, 2000n, 1000n, 10 * MINUTE);
       const after = decideAll(payments, max, 900n, 5 * MINUTE);
-      const log = payments.map(({ amount, principal, time: at }, index) => ({
-        ...entry(pay(amount, BigInt(index)), { effect: before[index] === 'allow' ? 'allow' : 'deny' }),
-        time: new Date(at).toISOString(),
-        actor: { principal, principalId: principal, roles: ['signer'] },
-      }));
+      const log = payments.map(({ amount, principal, time: at }, index) => {
+        const effect = before[index] === 'allow' ? 'allow' : 'deny';
+        const actor = { principal, principalId: principal, roles: ['signer'] };
+        return entry(pay(amount, BigInt(index)), { effect }, { actor }, (at - START) / MINUTE);
+      });
       const expected = after.map((effect, index) => (effect === before[index] ? undefined : effect));
       expect(effects(policy({ max: `${max}`, cap: '900', rolling: '5m' }), log)).toEqual(expected);
       expect(effects(policy({ max: '2000' }), log).every((each) => each === undefined)).toBe(true);
