@@ -148,7 +148,8 @@ export class ApprovalService {
     const { requester, source } = request;
     const roles = this.#parts.reads.principal(requester.id)?.roles;
     const actor: EntryActor = {
-      ...{ principal: requester.name, principalId: requester.id },
+      principal: requester.name,
+      principalId: requester.id,
       ...(roles !== undefined && { roles }),
       ...(source.address !== undefined && { address: source.address }),
     };
@@ -211,8 +212,18 @@ function draftOf(
   detail: ActDraft['detail'],
 ): ActDraft {
   return {
-    ...{ kind, outcome: 'done', operation },
-    key: { name: key.name, version: key.version, address: key.address },
-    detail: { request: id, intentHash, ...detail },
+    kind,
+    outcome: 'done',
+    operation,
+    key: {
+      name: key.name,
+      version: key.version,
+      address: key.address,
+    },
+    detail: {
+      request: id,
+      intentHash,
+      ...detail,
+    },
   };
 }

@@ -74,10 +74,15 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
     const ttl = Math.min(...approvals.map((approval) => approval.ttl));
     const bound = { requester, key, operation: intent.operation, intent: intentToJson(intent) };
     return {
-      ...{ id: randomUUID(), status: 'pending', source },
+      id: randomUUID(),
+      status: 'pending',
+      source,
       ...bound,
-      ...{ intentHash: intentHashOf(bound), approvals, reason: decision.reason },
-      ...{ policyRevision: policy.revision, policyHash: policy.hash },
+      intentHash: intentHashOf(bound),
+      approvals,
+      reason: decision.reason,
+      policyRevision: policy.revision,
+      policyHash: policy.hash,
       ...(breakGlass !== undefined && { breakGlass }),
       votes: [],
       createdAt: new Date(now).toISOString(),
@@ -132,11 +137,18 @@ function approvalsOf(policy: CompiledPolicy, names: readonly string[] = []): rea
   return found;
 }
 
-function entryOf({ key, intent, digest, decision }: RequestDraft): Pick<
-  ActDraft,
-  'key' | 'operation' | 'digest' | 'decision'
-> {
+function entryOf({
+  key,
+  intent,
+  digest,
+  decision,
+}: RequestDraft): Pick<ActDraft, 'key' | 'operation' | 'digest' | 'decision'> {
   const { name, version, address } = key;
   const { operation } = intent;
-  return { key: { name, version, address }, operation, digest, decision: decisionForLog(decision, undefined) };
+  return {
+    key: { name, version, address },
+    operation,
+    digest,
+    decision: decisionForLog(decision, undefined),
+  };
 }

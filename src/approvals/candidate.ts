@@ -68,7 +68,10 @@ export function examine(policy: CompiledPolicy, given: readonly SuiteText[], bas
     policy,
     suites,
     tests: requirePassing(policy, suites),
-    changes: [...diffPolicies(base.policy, policy).map(({ text }) => text), ...suiteChanges(base.suites, given)],
+    changes: [
+      ...diffPolicies(base.policy, policy).map(({ text }) => text),
+      ...suiteChanges(base.suites, given),
+    ],
   };
 }
 
@@ -104,7 +107,8 @@ function mergeSuites(before: readonly SuiteText[], given: readonly SuiteText[]):
   const names = new Set(given.map(({ name }) => name));
   if (names.size < given.length) throw invalidField('suites', 'two suites have the same name; rename one');
   for (const { name, text } of given) {
-    if (!name.isWellFormed() || !text.isWellFormed()) throw invalidField('suites', 'must be well-formed Unicode');
+    if (!name.isWellFormed() || !text.isWellFormed())
+      throw invalidField('suites', 'must be well-formed Unicode');
   }
   const merged = [...before.filter(({ name }) => !names.has(name)), ...given];
   if (merged.length > MAX_SUITES) throw refused('suites', `are more than ${MAX_SUITES}; put several in one`);

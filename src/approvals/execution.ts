@@ -51,7 +51,8 @@ export class Execution {
    * @param answer what is kept for a repeat of the act, made inside the commit.
    */
   async run(act: Act<ExecutionTx>, id: string, answer: () => Answer): Promise<void> {
-    if (this.#running.has(id)) throw new CountersignError('conflict', 'the request is being signed right now');
+    if (this.#running.has(id))
+      throw new CountersignError('conflict', 'the request is being signed right now');
     this.#running.add(id);
     try {
       await this.#sign(act, this.#requireApproved(id), answer);
@@ -92,7 +93,11 @@ export class Execution {
       throw new CountersignError('not_found', `key ${key.name} is another key now`);
     }
     return {
-      ...{ requestId: id, requester, source, keyName: key.name, version: key.version },
+      requestId: id,
+      requester,
+      source,
+      keyName: key.name,
+      version: key.version,
       intent: parseIntent(operation, request.intent),
       approved: this.#requireQuorums(request),
       ...(breakGlass !== undefined && { breakGlass }),

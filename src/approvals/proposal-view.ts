@@ -13,16 +13,30 @@ export function proposalToJson(
   const { id, proposer, revision, hash, parentHash, document, suites, tests, changes, warnings } = proposal;
   const { comment, approval, votes, createdAt, expiresAt } = proposal;
   return {
-    ...{ id, status },
-    proposer: { id: proposer.id, name: proposer.name },
-    ...{ revision, hash, parentHash },
+    id,
+    status,
+    proposer: {
+      id: proposer.id,
+      name: proposer.name,
+    },
+    revision,
+    hash,
+    parentHash,
     document: JSON.parse(document) as JsonValue,
-    ...{ changes, warnings },
-    suites: suites.map(({ name, text }) => ({ name, text })),
-    tests: { passed: tests, failed: 0 },
+    changes,
+    warnings,
+    suites: suites.map(({ name, text }) => ({
+      name,
+      text,
+    })),
+    tests: {
+      passed: tests,
+      failed: 0,
+    },
     ...(comment !== undefined && { comment }),
     approval: { ...progressOf([approval], status === 'pending' ? standing : votes, proposer.id) },
     votes: votes.map(voteToJson),
-    ...{ createdAt, expiresAt },
+    createdAt,
+    expiresAt,
   };
 }

@@ -34,7 +34,11 @@ export interface Proposal {
 export interface ProposalReads {
   proposal(id: string): Proposal | undefined;
   /** Newest first. */
-  proposals(filter: { readonly status?: ProposalStatus | undefined; readonly limit: number; readonly before?: string | undefined }): Proposal[];
+  proposals(filter: {
+    readonly status?: ProposalStatus | undefined;
+    readonly limit: number;
+    readonly before?: string | undefined;
+  }): Proposal[];
 }
 
 export interface ProposalWrites {

@@ -116,10 +116,21 @@ export class ProposalService {
     const approval = changeApproval(base.policy);
     const { policy } = candidate;
     const proposal: Proposal = {
-      ...{ id: randomUUID(), status: 'pending', proposer: { id: principal.id, name: principal.name } },
-      ...{ revision: policy.revision, document: policy.json, hash: policy.hash, parentHash: base.hash },
-      ...{ suites: candidate.suites, tests: candidate.tests, changes: candidate.changes },
-      ...{ warnings, approval },
+      id: randomUUID(),
+      status: 'pending',
+      proposer: {
+        id: principal.id,
+        name: principal.name,
+      },
+      revision: policy.revision,
+      document: policy.json,
+      hash: policy.hash,
+      parentHash: base.hash,
+      suites: candidate.suites,
+      tests: candidate.tests,
+      changes: candidate.changes,
+      warnings,
+      approval,
       ...(comment !== undefined && { comment }),
       votes: [],
       createdAt: new Date(now).toISOString(),
@@ -137,12 +148,7 @@ export class ProposalService {
    * One more approval. With the last that it takes, its tests run again, and it is in force from that entry of the log
    * on. Throws `conflict` when it is decided, or is not for the policy in force any more.
    */
-  async approve(
-    act: Act<ProposalTx>,
-    caller: Caller,
-    id: string,
-    say: Say,
-  ): Promise<ProposalJson> {
+  async approve(act: Act<ProposalTx>, caller: Caller, id: string, say: Say): Promise<ProposalJson> {
     const cast = await this.#voting.approve(act, caller, motionOf(this.#requirePending(id)), say);
     for (let tries = 1; ; tries++) {
       try {
@@ -198,7 +204,13 @@ export class ProposalService {
 
   #activate(tx: ProposalTx, { id, parentHash }: Proposal, { revision, json, hash }: CompiledPolicy): void {
     const { suites } = this.#find(id);
-    const stored = { revision, document: json, hash, parentHash: parentHash === '' ? null : parentHash, suites };
+    const stored = {
+      revision,
+      document: json,
+      hash,
+      parentHash: parentHash === '' ? null : parentHash,
+      suites,
+    };
     tx.insertPolicy(stored, new Date(this.#now()).toISOString());
     tx.setProposalStatus(id, 'pending', 'accepted');
     tx.voidOpenRequests(`policy revision ${revision} came in force: ask for it again`);
@@ -208,14 +220,20 @@ export class ProposalService {
   #prepare({ document, hash, suites, proposer }: Proposal): CompiledPolicy {
     const policy = compilePolicy(JSON.parse(document) as JsonValue);
     if (policy.hash !== hash) {
-      throw new CountersignError('unprocessable', 'the stored proposal is not what was proposed: propose it again');
+      throw new CountersignError(
+        'unprocessable',
+        'the stored proposal is not what was proposed: propose it again',
+      );
     }
     requireSuccession(policy, this.#base());
     requirePassing(policy, suites);
     requireChangeable(changeApproval(policy), this.#voters());
     const now = this.#parts.reads.principal(proposer.id);
     if (now?.state !== 'enabled' || !now.roles.includes('policy-admin')) {
-      throw new CountersignError('conflict', `${proposer.name} may not propose a policy any more: propose it yourself`);
+      throw new CountersignError(
+        'conflict',
+        `${proposer.name} may not propose a policy any more: propose it yourself`,
+      );
     }
     return policy;
   }
@@ -226,7 +244,9 @@ export class ProposalService {
     return [
       ...this.#openRequests(),
       ...approvalWarnings(policy.model.approvals.values(), voters),
-      ...approvalWarnings([changeApproval(base.policy)], voters).map((text) => `this proposal itself: ${text}`),
+      ...approvalWarnings([changeApproval(base.policy)], voters).map(
+        (text) => `this proposal itself: ${text}`,
+      ),
     ];
   }
 

@@ -59,7 +59,10 @@ export function mayVote(
   return !(approval.excludeRequester && voter.id === requesterId) && hasDemandedRole(approval, voter);
 }
 
-export function hasDemandedRole(approval: Approval, { roles }: { readonly roles: readonly string[] }): boolean {
+export function hasDemandedRole(
+  approval: Approval,
+  { roles }: { readonly roles: readonly string[] },
+): boolean {
   return approval.all.some(({ role }) => roles.includes(role));
 }
 
@@ -72,9 +75,11 @@ export function progressOf(
   return {
     names: approvals.map(({ name }) => name),
     missing: approvals.flatMap((approval) =>
-      quorumOf(approval, votes, requesterId).missing.map((shortfall) => ({
+      quorumOf(approval, votes, requesterId).missing.map(({ role, m, have }) => ({
         approval: approval.name,
-        ...shortfall,
+        role,
+        m,
+        have,
       })),
     ),
   };

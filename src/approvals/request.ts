@@ -41,7 +41,12 @@ export interface SigningRequest {
   readonly requester: { readonly id: string; readonly name: string };
   /** Where it was made from: the policy reads it again on execution. */
   readonly source: { readonly address: string | undefined; readonly mtls: boolean };
-  readonly key: { readonly id: string; readonly name: string; readonly version: number; readonly address: Hex };
+  readonly key: {
+    readonly id: string;
+    readonly name: string;
+    readonly version: number;
+    readonly address: Hex;
+  };
   readonly operation: Operation;
   /** `intentToJson`, whole: a valid body of the operation's route. */
   readonly intent: JsonValue;

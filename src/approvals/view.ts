@@ -34,19 +34,30 @@ export function requestToJson(
   const counted = DECIDING.has(status) ? standing : votes;
   const own = principalId === requester.id;
   return {
-    ...{ id, status },
-    requester: { id: requester.id, name: requester.name },
-    key: { name: key.name, version: key.version, address: key.address },
+    id,
+    status,
+    requester: {
+      id: requester.id,
+      name: requester.name,
+    },
+    key: {
+      name: key.name,
+      version: key.version,
+      address: key.address,
+    },
     operation,
     description: describeIntent(intent, decodeEffects(intent, key.address), { tokens }),
-    ...{ intent: request.intent, intentHash },
+    intent: request.intent,
+    intentHash,
     digest: toHex(digestOf(operation, preimageOf(intent))),
     reason,
     ...(breakGlass !== undefined && { breakGlass }),
-    ...{ policyRevision, policyHash },
+    policyRevision,
+    policyHash,
     approval: { ...progressOf(approvals, counted, requester.id) },
     votes: votes.map(voteToJson),
-    ...{ createdAt, expiresAt },
+    createdAt,
+    expiresAt,
     ...(note !== undefined && NOTED.has(status) && { note }),
     ...(result !== undefined && own && { result }),
   };

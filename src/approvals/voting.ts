@@ -97,9 +97,14 @@ export class Voting {
   #cast(caller: Caller, verdict: Vote['verdict'], { comment }: Say, proof: Proof): Cast {
     const { principal, mtls } = caller;
     const vote: Vote = {
-      ...{ principalId: principal.id, name: principal.name, roles: principal.roles, verdict },
+      principalId: principal.id,
+      name: principal.name,
+      roles: principal.roles,
+      verdict,
       ...(comment !== undefined && { comment }),
-      ...{ otp: proof.otp, mtls, time: new Date(this.#now()).toISOString() },
+      otp: proof.otp,
+      mtls,
+      time: new Date(this.#now()).toISOString(),
     };
     return { vote, proof };
   }
@@ -118,7 +123,14 @@ export function voteToLog({ comment, otp, mtls }: Vote): { readonly [name: strin
 export function voteToJson({ name, verdict, comment, otp, mtls, time }: Vote): {
   readonly [name: string]: JsonValue;
 } {
-  return { ...{ name, verdict }, ...(comment !== undefined && { comment }), ...{ otp, mtls, time } };
+  return {
+    name,
+    verdict,
+    ...(comment !== undefined && { comment }),
+    otp,
+    mtls,
+    time,
+  };
 }
 
 function concerning(

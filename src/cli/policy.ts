@@ -198,11 +198,9 @@ function explanationText(answer: ExplanationAnswer): string {
     ),
     ...section('Rules', rules),
     ...section('Limits', limits),
-  ]
-    .map((line) => printable(line))
-    .join('\n');
+  ].join('\n');
 }
 
 function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : ['', `${title}:`, ...lines];
+  return lines.length === 0 ? [] : ['', `${title}:`, ...lines.map(printable)];
 }

@@ -21,7 +21,7 @@ export interface Session {
   readonly terminal: Terminal;
   /** Asks for a program's output. */
   readonly json: boolean;
-  /** Throws `invalid_request` without a usable token file. */
+  /** Throws `invalid_request` without a usable token file or client certificate. */
   client(): Client;
   /** For routes that need no credential. */
   publicClient(): Client;
@@ -47,10 +47,9 @@ export function openSession(host: Host, command: Command): Session {
     client: () => {
       const file = globalOption(command, 'tokenFile') ?? environment['COUNTERSIGN_TOKEN_FILE'];
       const files = tls();
-      if ((file === undefined || file === '') && files.cert !== undefined) {
-        return createClient(url(), undefined, files);
-      }
       if (file === undefined || file === '') {
+        // Which is a credential, too.
+        if (files.cert !== undefined || files.key !== undefined) return createClient(url(), undefined, files);
         const where = 'the service wrote admin.token into its data directory at its first start';
         const message = `no credential: give --token-file FILE or set COUNTERSIGN_TOKEN_FILE (${where})`;
         throw new CountersignError('invalid_request', message);

@@ -81,19 +81,31 @@ export function addTokenCommands(program: Command, host: Host): void {
     .option('--uri <uri>', 'or a URI among them, such as a SPIFFE ID')
     .option('--expires-at <time>', EXPIRY_HELP)
     .option('--cidr <network>', NETWORK_HELP, collect)
-    .action(async (principal: string, { cidr: cidrs, ...rest }: CertificateOptions, command: Command) => {
-      const session = openSession(host, command);
-      const client = session.client();
-      const id = await principalId(client, principal);
-      const made = await client.post<Credential>(`/v1/principals/${id}/certificates`, { ...rest, cidrs });
-      session.print(made, (credential) =>
-        details([
-          ['credential', credential.id],
-          ['certificate', credential.match],
-          ['expires', credential.expiresAt ?? 'never'],
-        ]),
-      );
-    });
+    .action(
+      async (
+        principal: string,
+        { fingerprint, dns, uri, expiresAt, cidr: cidrs }: CertificateOptions,
+        command: Command,
+      ) => {
+        const session = openSession(host, command);
+        const client = session.client();
+        const id = await principalId(client, principal);
+        const made = await client.post<Credential>(`/v1/principals/${id}/certificates`, {
+          fingerprint,
+          dns,
+          uri,
+          expiresAt,
+          cidrs,
+        });
+        session.print(made, (credential) =>
+          details([
+            ['credential', credential.id],
+            ['certificate', credential.match],
+            ['expires', credential.expiresAt ?? 'never'],
+          ]),
+        );
+      },
+    );
 
   addCommand(group, 'list <principal>', 'list the credentials of a principal').action(
     async (principal: string, _options: object, command: Command) => {
@@ -194,13 +206,13 @@ function credentialLine({ id, expiresAt, predecessorExpiresAt }: NewToken, file:
 function credentialTable(credentials: readonly Credential[], width: number | undefined): string {
   const rows = credentials.map(({ id, match, createdAt, expiresAt, revokedAt, cidrs }) => [
     id,
-    match ?? 'token',
     stateOf(expiresAt, revokedAt),
+    match ?? 'token',
     createdAt,
     expiresAt ?? 'never',
     cidrs.join(', ') || 'anywhere',
   ]);
-  return table(['ID', 'KIND', 'STATE', 'CREATED', 'EXPIRES', 'FROM'], rows, width);
+  return table(['ID', 'STATE', 'KIND', 'CREATED', 'EXPIRES', 'FROM'], rows, width);
 }
 
 function stateOf(expiresAt: string | undefined, revokedAt: string | undefined): string {

@@ -6,7 +6,15 @@ import { bytesForm, readAddressTest, readNumberTest, readTextTest } from './comp
 import type { Context } from './context.ts';
 import { readMembers } from './members.ts';
 import type { Predicate } from './model.ts';
-import { isList, readChoice, readList, readMapping, readReference, type Path, type Problems } from './read.ts';
+import {
+  isList,
+  readChoice,
+  readList,
+  readMapping,
+  readReference,
+  type Path,
+  type Problems,
+} from './read.ts';
 import { shapeOfFields } from './shape.ts';
 
 /** `call: { to?, abi, fn, args? }`. */

@@ -12,6 +12,7 @@ import {
   restrictions,
   set,
   show,
+  subject,
   type Change,
   type Differ,
   type Place,
@@ -95,7 +96,9 @@ function diffBranches(
   const changes = pairs.flatMap((each) => diffPair(each, before, after, place, branches));
   const matched = pairs.flatMap(({ before: from, after: to }) => (from === undefined ? [] : (to ?? [])));
   const isReordered = matched.some((to, index) => index > 0 && to < (matched[index - 1] ?? 0));
-  return isReordered ? [...changes, change('changed', place, 'conditions in another order')] : changes;
+  return isReordered
+    ? [...changes, change('changed', place, `${subject(place)}conditions in another order`)]
+    : changes;
 }
 
 function diffPair(
@@ -111,8 +114,8 @@ function diffPair(
   if (one !== undefined && other !== undefined) return diffCondition(one, other, there, branches);
   const more = moreOf(one ?? other, one === undefined, branches);
   return other === undefined
-    ? [change('removed', there, `condition removed: ${showCondition(one)}`, more)]
-    : [change('added', there, `condition added: ${showCondition(other)}`, more)];
+    ? [change('removed', there, `${subject(there)}condition removed: ${showCondition(one)}`, more)]
+    : [change('added', there, `${subject(there)}condition added: ${showCondition(other)}`, more)];
 }
 
 /** Of a conjunction, what comes restricts; of a disjunction, what comes opens. */
@@ -161,7 +164,7 @@ function diffCondition(before: JsonValue, after: JsonValue, place: Place, branch
   const [name, one] = parts(before);
   const [, other] = parts(after);
   if (isList(one) && isList(other)) {
-    const there = inside(place, name, undefined);
+    const there = inside(place, name, name);
     return diffBranches(one, other, there, { ...branches, joined: name === 'any' ? 'any' : 'all' });
   }
   if (name === 'not' && one !== undefined && other !== undefined) return diffNot(one, other, place, branches);

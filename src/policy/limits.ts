@@ -5,7 +5,15 @@ import { readActionList } from './call-predicates.ts';
 import { LIMIT_SCOPES, type Approval, type Limit, type Meter, type Token } from './model.ts';
 import { readDuration } from './moment.ts';
 import type { Quota } from './quota.ts';
-import { readChoice, readList, readMapping, readNamed, readReference, type Path, type Problems } from './read.ts';
+import {
+  readChoice,
+  readList,
+  readMapping,
+  readNamed,
+  readReference,
+  type Path,
+  type Problems,
+} from './read.ts';
 
 /** What limits may refer to. */
 export interface LimitContext {

@@ -205,13 +205,7 @@ function readExpectation(value: JsonValue | undefined, path: Path, problems: Pro
 
 function runTest(policy: CompiledPolicy, { name, request, state, expected }: Test): TestReport {
   const usage = usageOf(state);
-  const {
-    policyRevision: _,
-    policyHash: __,
-    limits: ___,
-    shadow: ____,
-    ...got
-  } = policy.evaluate(request, usage);
+  const { policyRevision: _, policyHash: __, limits: ___, ...got } = policy.evaluate(request, usage);
   const asks = (rule: string): boolean =>
     got.effect === 'require' &&
     policy

@@ -97,7 +97,6 @@ describe('a throttle', () => {
     for (let i = 0; i < 10; i++) throttle.countFailure(wrong('first'), '192.0.2.1');
     for (let i = 0; i < 9_999; i++) {
       throttle.countFailure(wrong(`c${i}`), `10.0.${i >> 8}.${i & 255}`);
-      if (i % 1_000 === 0) expect(isLocked(throttle, 'first', '192.0.2.1')).toBe(true);
     }
     expect(isLocked(throttle, 'first', '192.0.2.1')).toBe(true);
     for (let i = 0; i < 10_000; i++) throttle.countFailure(wrong(`d${i}`), '192.0.2.2');
@@ -117,7 +116,7 @@ describe('a throttle', () => {
 
 test('a map of recent values is a map of those that were used last', () => {
   const step = fc.record({
-    name: fc.constantFrom(...'abcdefgh'),
+    name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
     what: fc.constantFrom('get', 'set', 'delete'),
   });
   fc.assert(
@@ -127,17 +126,19 @@ test('a map of recent values is a map of those that were used last', () => {
       for (const [i, { name, what }] of steps.entries()) {
         const found = model.find(([known]) => known === name);
         const rest = model.filter(([known]) => known !== name);
+        let [given, expected]: (number | undefined)[] = [];
         if (what === 'get') {
-          expect(recent.get(name)).toBe(found?.[1]);
+          [given, expected] = [recent.get(name), found?.[1]];
           if (found !== undefined) model = [...rest, found];
         } else if (what === 'set') {
           const next: [string, number][] = [...rest, [name, i]];
-          expect(recent.set(name, i)).toBe(next.length > 3 ? next[0]![1] : undefined);
+          [given, expected] = [recent.set(name, i), next.length > 3 ? next[0]![1] : undefined];
           model = next.slice(-3);
         } else {
           recent.delete(name);
           model = rest;
         }
+        expect(given).toBe(expected);
         expect(recent.size).toBe(model.length);
         expect([...recent.values()]).toEqual(model.map(([, value]) => value));
       }

@@ -187,7 +187,7 @@ describe('principal and token', () => {
     const ci = cliFor(service.url, tokenFile);
     expect((await ci('sign message demo hello')).code).toBe(0);
     expect((await admin('token list ci')).stdout).toMatch(
-      new RegExp(`^${credential}  valid .* 127\\.0\\.0\\.0/8$`, 'm'),
+      new RegExp(`^${credential}  valid  token .* 127\\.0\\.0\\.0/8$`, 'm'),
     );
 
     expect(valueOf(await admin('principal set-roles ci approver operator'), 'roles')).toBe(

@@ -55,6 +55,7 @@ test('a client certificate takes the place of a token, once it is registered', a
   expect(id).toMatch(/^[0-9a-f-]{36}$/);
   const match = '--uri spiffe://prod.test/backend';
   const made = await run(`token certificate backend ${match} ${admin()}`);
+  expect(made.stderr).toBe('');
   expect(made.stdout).toMatch(/certificate +uri:spiffe:\/\/prod\.test\/backend/);
   expect(jsonOf(await run(me))).toHaveProperty('items');
   expect((await run(`token list backend ${admin()}`)).stdout).toContain('uri:spiffe://prod.test/backend');

@@ -2,8 +2,12 @@ import type { Metrics } from '../../src/metrics.ts';
 import { accessRoutes } from '../../src/http/routes/access.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
+import { policyToolRoutes } from '../../src/http/routes/policy-tools.ts';
 import { policyRoutes } from '../../src/http/routes/policy.ts';
+import { proposalRoutes } from '../../src/http/routes/proposals.ts';
 import { withReference } from '../../src/http/routes/reference.ts';
+import { requestRoutes } from '../../src/http/routes/requests.ts';
+import { secondFactorRoutes } from '../../src/http/routes/second-factor.ts';
 import { signingRoutes } from '../../src/http/routes/signing.ts';
 import { systemRoutes } from '../../src/http/routes/system.ts';
 import type { Route } from '../../src/http/route.ts';
@@ -17,8 +21,12 @@ export function allRoutes(): Route[] {
     ...systemRoutes(service, metrics),
     ...keyRoutes(service),
     ...signingRoutes(service, metrics),
+    ...requestRoutes(service),
     ...policyRoutes(service),
+    ...policyToolRoutes(service),
+    ...proposalRoutes(service),
     ...accessRoutes(service),
+    ...secondFactorRoutes(service),
     ...auditRoutes(service),
   ];
   return withReference(routes, '0');

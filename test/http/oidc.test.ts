@@ -96,6 +96,8 @@ const refused = async (bearer: string, reason: string | RegExp): Promise<void> =
   expect((await me(bearer)).status, String(reason)).toBe(401);
   expect(lastReason()).toMatch(reason);
 };
+/** How many became principals, the admin aside. */
+const met = (): number => service.entries('principal.created').length - 1;
 
 describe('a token of an identity provider', () => {
   test('lets its subject in, who becomes a principal with an entry at first sight, once', async () => {
@@ -192,6 +194,7 @@ describe('a token of an identity provider', () => {
     await refused(`${part({ alg: 'ES256', crit: ['x'], x: 1, kid: 'ES256' })}.${part(claimsOf())}.AA`, /./);
     await refused(`${part(claimsOf())}.${part(claimsOf())}.AA`, 'malformed credential');
     await refused('a.b.c', 'malformed credential');
+    expect(met()).toBe(0);
   });
 
   test('ends at its expiry on a service that knows it already, too', async () => {
@@ -279,6 +282,7 @@ describe('a token of an identity provider', () => {
   test('whose subject is no text is refused', async () => {
     await start();
     await refused(await token({ sub: '\uD800' }), 'unusable subject');
+    expect(met()).toBe(0);
   });
 
   test('of another subject whose name is taken is refused', async () => {
@@ -421,7 +425,7 @@ describe('the keys of an issuer', () => {
       createHttpsServer(pem, (req, res) => {
         ({ authorization } = req.headers);
         res.end(jwks(key));
-      }) as unknown as Server,
+      }),
     );
     const tokenFile = path.join(pki.directory, 'reader.token');
     writeFileSync(tokenFile, 'reader\n');
@@ -454,4 +458,5 @@ describe('the keys of an issuer', () => {
 test('without a provider no JWT is one', async () => {
   service = await runAccess();
   await refused(await token(), 'malformed credential');
+  expect(met()).toBe(0);
 });

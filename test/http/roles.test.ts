@@ -33,10 +33,29 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'POST /v1/keys/{name}/sign/digest': ['signer'],
   'POST /v1/sign/batch': ['signer'],
 
-  'GET /v1/policy': ['admin', 'policy-admin', 'approver', 'auditor'],
+  'GET /v1/requests': ['admin', 'policy-admin', 'approver', 'operator', 'signer', 'auditor'],
+  'GET /v1/requests/{id}': ['admin', 'policy-admin', 'approver', 'operator', 'signer', 'auditor'],
+  'POST /v1/requests/{id}/approve': ['admin', 'policy-admin', 'approver', 'operator'],
+  'POST /v1/requests/{id}/reject': ['admin', 'policy-admin', 'approver', 'operator'],
+  'POST /v1/requests/{id}/cancel': ['signer'],
+  'POST /v1/requests/{id}/execute': ['signer'],
+
+  'GET /v1/policy': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],
+  'GET /v1/policy/revisions': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],
   'POST /v1/policy/evaluate': ['policy-admin', 'signer', 'auditor'],
+  'POST /v1/policy/test': ['policy-admin', 'auditor'],
+  'POST /v1/policy/diff': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],
+  'POST /v1/policy/replay': ['policy-admin', 'auditor'],
+  'POST /v1/policy/proposals': ['policy-admin'],
+  'GET /v1/policy/proposals': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],
+  'GET /v1/policy/proposals/{id}': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],
+  'POST /v1/policy/proposals/{id}/approve': ['admin', 'policy-admin', 'approver', 'operator'],
+  'POST /v1/policy/proposals/{id}/reject': ['admin', 'policy-admin', 'approver', 'operator'],
 
   'GET /v1/me': '*',
+  'POST /v1/me/credentials/rotate': '*',
+  'POST /v1/me/totp': ['admin', 'policy-admin', 'approver', 'operator'],
+  'POST /v1/me/totp/confirm': ['admin', 'policy-admin', 'approver', 'operator'],
   'POST /v1/principals': ['admin'],
   'GET /v1/principals': ['admin', 'auditor'],
   'GET /v1/principals/{id}': ['admin', 'auditor'],
@@ -44,6 +63,9 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'POST /v1/principals/{id}/credentials': ['admin'],
   'GET /v1/principals/{id}/credentials': ['admin', 'auditor'],
   'POST /v1/principals/{id}/credentials/{credential}/revoke': ['admin'],
+  'POST /v1/principals/{id}/credentials/{credential}/rotate': ['admin'],
+  'POST /v1/principals/{id}/certificates': ['admin'],
+  'POST /v1/principals/{id}/totp/reset': ['admin'],
 
   'GET /v1/audit/entries': ['admin', 'auditor'],
   'GET /v1/audit/entries/{index}': ['admin', 'auditor'],
@@ -168,4 +190,40 @@ test('who is let in by one role is not stopped by another', async () => {
   const both = await service.principal(['operator', 'signer']);
   expect((await both.post('/v1/sys/unseal', { no: 1 })).status).toBe(400);
   expect((await both.post('/v1/keys/demo/sign/message', { message: 'x' })).status).toBe(200);
+});
+
+test('a key is signed with only by those whom the policy gives it to', async () => {
+  const [one, other] = [await service.principal(['signer']), await service.principal(['signer'])];
+  for (const name of ['key-of-one', 'key-of-other']) {
+    expect((await service.admin.post('/v1/keys', { name })).status).toBe(201);
+  }
+  const rule = (id: string, key: string): object => ({
+    id: key,
+    effect: 'allow',
+    principals: { ids: [id] },
+    keys: { names: [key] },
+    operations: ['message'],
+  });
+  const document = {
+    apiVersion: 'countersign/policy/v1',
+    revision: 8,
+    rules: [rule(one.id, 'key-of-one'), rule(other.id, 'key-of-other')],
+  };
+  const second = await service.principal(['policy-admin']);
+  const { body: proposal } = await service.admin.post('/v1/policy/proposals', { document });
+  const approved = await second.post(`/v1/policy/proposals/${proposal.id}/approve`, {});
+  expect(approved.body.status, approved.text).toBe('accepted');
+
+  const sign = (client: Client, key: string): Promise<Answered> =>
+    client.post(`/v1/keys/${key}/sign/message`, { message: 'x' });
+  expect((await sign(one, 'key-of-one')).status).toBe(200);
+  expect((await sign(other, 'key-of-other')).status).toBe(200);
+  for (const [client, key] of [
+    [one, 'key-of-other'],
+    [other, 'key-of-one'],
+    [one, 'demo'],
+    [service.signer, 'key-of-one'],
+  ] as const) {
+    expect((await sign(client, key)).body).toMatchObject({ status: 403, code: 'policy_denied' });
+  }
 });

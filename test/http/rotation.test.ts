@@ -104,7 +104,10 @@ describe('a token that is rotated', () => {
   test('is rotated once by many at the same time', async () => {
     const { id, token } = await service.principal(['signer']);
     const answers = await Promise.all(Array.from({ length: 12 }, () => rotate(token)));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, ...Array(11).fill(409)]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+      201,
+      ...Array(11).fill(409),
+    ]);
     expect(await listed(id)).toHaveLength(2);
   });
 
@@ -127,8 +130,8 @@ describe('a token that is rotated', () => {
         .entries('credential.rotated', 'credential.revoked')
         .filter(({ detail }) => detail?.['id'] === idOf(token) || detail?.['rotatedFrom'] === idOf(token))
         .map(({ kind }) => kind);
-      if (rotated?.status === 201) expect(about).toEqual(['credential.rotated', 'credential.revoked']);
-      else expect(about).toEqual(['credential.revoked']);
+      const before = rotated?.status === 201 ? ['credential.rotated'] : [];
+      expect(about).toEqual([...before, 'credential.revoked']);
     }
   });
 });

@@ -9,11 +9,12 @@ import {
   verifyTypedData,
   Wallet,
 } from 'ethers';
+import { Secret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { OUTCOMES } from '../../src/audit/entry.ts';
 import { allRoutes, nameOf } from './all-routes.ts';
-import { run, transfer, type Answered, type Client, type Json, type Running } from './running.ts';
+import { must, run, transfer, type Answered, type Client, type Json, type Running } from './running.ts';
 
 /** Each route once, as its documentation says; the answer is held against the route's own schema. */
 
@@ -254,10 +255,19 @@ test('principals and credentials', async () => {
   });
   const { body: listed } = await call(admin, 'GET /v1/principals/{id}/credentials', { id });
   expect(listed.items).toEqual([
-    { id: credential.id, createdAt: expect.any(String), expiresAt, cidrs: ['127.0.0.0/8'] },
+    { id: credential.id, kind: 'token', createdAt: expect.any(String), expiresAt, cidrs: ['127.0.0.0/8'] },
   ]);
   const { body: me } = await call(service.client(credential.token), 'GET /v1/me');
-  expect(me).toEqual({ ...made, credential: credential.id });
+  expect(me).toEqual({ ...made, credential: credential.id, mtls: false });
+
+  const own = service.client(credential.token);
+  const { body: rotated } = await call(own, 'POST /v1/me/credentials/rotate', {}, {});
+  expect((await call(service.client(rotated.token), 'GET /v1/me')).body.name).toBe('payouts');
+  const { body: spare } = await call(admin, credentials, { id }, {});
+  const rotate = 'POST /v1/principals/{id}/credentials/{credential}/rotate';
+  await call(admin, rotate, { id, credential: spare.id }, { overlap: 60 });
+  const certificates = 'POST /v1/principals/{id}/certificates';
+  await call(admin, certificates, { id }, { dns: 'payouts.example' });
 
   const revoke = 'POST /v1/principals/{id}/credentials/{credential}/revoke';
   const { body: revoked } = await call(admin, revoke, { id, credential: credential.id }, {});
@@ -331,6 +341,148 @@ test('a number has one spelling', async () => {
     const { status } = await admin.post(`/v1/keys/demo/versions/${version}/disable`, { reason: 'x' });
     expect([version, status]).toEqual([version, 400]);
   }
+});
+
+/** Everything by message, with the consent of two; messages that begin with `free` without. */
+const WITH_APPROVALS = `
+apiVersion: countersign/policy/v1
+revision: 8
+approvals:
+  two: { all: [{ role: approver, m: 2 }], ttl: 1h }
+rules:
+  - { id: messages, effect: allow, principals: { roles: [signer] }, keys: { names: ["*"] }, operations: [message] }
+  - id: consent
+    effect: require
+    approval: two
+    operations: [message]
+    when: { not: { message: { re2: "free.*" } } }
+  - { id: never, effect: deny, mode: shadow, operations: [message] }
+`;
+const SUITE = `
+suite: consent
+now: 2026-11-20T10:00:00Z
+tests:
+  - { name: asks, as: { roles: [signer] }, key: { name: demo }, message: pay, expect: { effect: require, approval: two } }
+  - { name: free, as: { roles: [signer] }, key: { name: demo }, message: free as air, expect: { effect: allow } }
+`;
+
+test('a policy is proposed by one and approved by another', async () => {
+  const second = await service.principal(['policy-admin']);
+  const suites = [{ name: 'consent.test.yaml', text: SUITE }];
+  const { body: tested } = await call(
+    admin,
+    'POST /v1/policy/test',
+    {},
+    { document: WITH_APPROVALS, suites },
+  );
+  expect(tested).toMatchObject({ passed: 2, failed: 0 });
+  const { body: diff } = await call(admin, 'POST /v1/policy/diff', {}, { document: WITH_APPROVALS });
+  expect(diff.changes.length).toBeGreaterThan(3);
+  const { body: replayed } = await call(admin, 'POST /v1/policy/replay', {}, { document: WITH_APPROVALS });
+  expect(replayed.evaluated).toBeGreaterThan(0);
+  expect(replayed.changed.length).toBeGreaterThan(0);
+
+  const propose = (document: unknown): Promise<Answered> =>
+    admin.post('/v1/policy/proposals', { document, suites });
+  expect((await propose(WITH_APPROVALS.replace('revision: 8', 'revision: 7'))).status).toBe(422);
+  expect((await propose(WITH_APPROVALS.replace('m: 2', 'm: 0'))).status).toBe(400);
+  expect((await propose(WITH_APPROVALS.replace('free.*', 'other.*'))).status).toBe(422);
+
+  const body = { document: WITH_APPROVALS, suites, comment: 'four eyes' };
+  const { body: rejected } = await call(admin, 'POST /v1/policy/proposals', {}, body);
+  const reject = 'POST /v1/policy/proposals/{id}/reject';
+  expect((await call(second, reject, { id: rejected.id }, {})).body.status).toBe('rejected');
+
+  const { body: proposal } = await call(admin, 'POST /v1/policy/proposals', {}, body);
+  const { id } = proposal;
+  expect((await call(second, 'GET /v1/policy/proposals/{id}', { id })).body).toEqual(proposal);
+  expect((await admin.post(`/v1/policy/proposals/${id}/approve`, {})).status).toBe(403);
+  const approve = 'POST /v1/policy/proposals/{id}/approve';
+  expect((await call(second, approve, { id }, { comment: 'yes' })).body.status).toBe('accepted');
+  expect((await call(admin, 'GET /v1/policy')).body.revision).toBe(8);
+  const { body: listed } = await call(admin, 'GET /v1/policy/proposals', { status: 'accepted' });
+  expect(listed.items).toHaveLength(1);
+  const { body: revisions } = await call(admin, 'GET /v1/policy/revisions');
+  expect(revisions.items.map(({ revision }: Json) => revision)).toEqual([8, 7]);
+  expect(revisions.items[0].parentHash).toBe(revisions.items[1].hash);
+});
+
+test('a signature waits for the consent of two, and is made once', async () => {
+  const [one, two] = [await service.principal(['approver']), await service.principal(['approver'])];
+  const ask = async (): Promise<string> => {
+    const answered = await signer.post('/v1/keys/demo/sign/message', { message: 'pay' });
+    expect(answered.status, answered.text).toBe(202);
+    return answered.body.request.id;
+  };
+  const approve = 'POST /v1/requests/{id}/approve';
+  const show = 'GET /v1/requests/{id}';
+  const id = await ask();
+  expect((await signer.post('/v1/keys/demo/sign/message', { message: 'free of it' })).status).toBe(200);
+
+  const { body: asked } = await call(one, show, { id });
+  expect(asked).toMatchObject({ status: 'pending', intent: { data: '0x706179' }, votes: [] });
+  expect(asked.description.join(' ')).toContain('"pay"');
+  expect((await signer.post(`/v1/requests/${id}/approve`, {})).status).toBe(403);
+  expect((await call(one, approve, { id }, { comment: 'ok' })).body).toMatchObject({ status: 'pending' });
+  expect((await one.post(`/v1/requests/${id}/approve`, {})).status).toBe(409);
+
+  const { body: enrolled } = await call(two, 'POST /v1/me/totp', {}, {});
+  const totp = new TOTP({ secret: Secret.fromBase32(enrolled.secret) });
+  // Each code counts once, and the next one at most half a minute ahead.
+  const code = (steps: number): string => totp.generate({ timestamp: Date.now() + steps * 30_000 });
+  await call(two, 'POST /v1/me/totp/confirm', {}, { otp: code(0) });
+  expect((await two.post(`/v1/requests/${id}/approve`, {})).status).toBe(422);
+  expect((await two.post(`/v1/requests/${id}/approve`, { otp: code(0) })).status).toBe(403);
+  expect((await signer.get(`/v1/requests/${id}`)).body.result).toBeUndefined();
+
+  const answers = await Promise.all([
+    two.post(`/v1/requests/${id}/approve`, { otp: code(1) }),
+    two.post(`/v1/requests/${id}/approve`, { otp: code(1) }),
+  ]);
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  const { body: signed } = await call(signer, show, { id });
+  expect(signed).toMatchObject({ status: 'signed', result: { operation: 'message' } });
+  expect(verifyMessage('pay', signed.result.signature).toLowerCase()).toBe(signed.key.address);
+  expect((await call(one, show, { id })).body.result).toBeUndefined();
+  const made = (await service.entries({ kind: 'sign' })).filter(
+    ({ outcome, intent }) => outcome === 'done' && intent.data === '0x706179',
+  );
+  expect(made).toHaveLength(1);
+  expect(made[0].decision).toMatchObject({
+    effect: 'require',
+    approvals: ['two'],
+    shadow: [{ rule: 'never' }],
+  });
+  await call(admin, 'POST /v1/principals/{id}/totp/reset', { id: two.id }, {});
+
+  const gone = await ask();
+  expect((await call(signer, 'POST /v1/requests/{id}/cancel', { id: gone }, {})).body.status).toBe(
+    'cancelled',
+  );
+  const refused = await ask();
+  const reject = 'POST /v1/requests/{id}/reject';
+  expect((await call(one, reject, { id: refused }, { comment: 'no' })).body.status).toBe('rejected');
+  expect((await two.post(`/v1/requests/${refused}/approve`, {})).status).toBe(409);
+
+  const waiting = await ask();
+  await call(one, approve, { id: waiting }, {});
+  must(await admin.post('/v1/sys/seal', {}));
+  await two.post(`/v1/requests/${waiting}/approve`, {});
+  expect((await signer.get(`/v1/requests/${waiting}`)).body.status).toBe('approved');
+  must(await admin.post('/v1/sys/unseal', {}));
+  const { body: executed } = await call(signer, 'POST /v1/requests/{id}/execute', { id: waiting }, {});
+  expect(executed.status).toBe('signed');
+
+  const late = await ask();
+  const second = await service.principal(['policy-admin']);
+  const document = WITH_APPROVALS.replace('revision: 8', 'revision: 9');
+  const { body: proposal } = await call(admin, 'POST /v1/policy/proposals', {}, { document });
+  expect(proposal.warnings.join(' ')).toContain(late);
+  await call(second, 'POST /v1/policy/proposals/{id}/approve', { id: proposal.id }, {});
+  expect((await call(signer, show, { id: late })).body.status).toBe('void');
+  expect((await one.post(`/v1/requests/${late}/approve`, {})).status).toBe(409);
+  const { body: page } = await call(one, 'GET /v1/requests', { status: 'void' });
+  expect(page.items.map((item: Json) => item.id)).toEqual([late]);
 });
 
 test('nothing was left out', () => {

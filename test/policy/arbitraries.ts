@@ -133,17 +133,14 @@ const typedTest: Arbitrary = fc
       }),
     }),
     record({ message: record({ 'from.wallet': party, contents: fc.constant({ len: { lte: 3 } }) }) }).map(
-      (typed) => ({
-        type: MAIL,
-        ...(typed as object),
-      }),
+      (typed) => Object.assign({ type: MAIL }, typed),
     ),
     fc.constant({
       type: 'Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)',
       message: { deadline: { within: '1h' } },
     }),
   )
-  .map((typed) => ({ typed: typed as JsonValue }));
+  .map((typed) => ({ typed: typed }));
 
 const messageTest: Arbitrary = fc.oneof(
   fc.constantFrom('hello.*', '[a-z]+', 'x').map((re2) => ({ message: { re2 } })),
@@ -156,7 +153,7 @@ const messageTest: Arbitrary = fc.oneof(
       },
       { requiredKeys: ['domain'] },
     )
-    .map((siwe) => ({ message: { siwe: siwe as JsonValue } })),
+    .map((siwe) => ({ message: { siwe: siwe } })),
 );
 
 const predicates: { [operation: string]: Arbitrary } = {
@@ -351,7 +348,7 @@ const limit = (meter: JsonValue, max: Arbitrary): Arbitrary =>
         fc.constantFrom('big', 'two').map((approval) => ({ approval })),
       ),
     })
-    .map(({ per, ...made }) => ({ ...made, ...(per === undefined ? {} : { per }) }) as JsonValue);
+    .map(({ per, ...made }) => Object.assign(made, per === undefined ? {} : { per }));
 
 const limits: Arbitrary = fc.record(
   {
@@ -362,7 +359,10 @@ const limits: Arbitrary = fc.record(
       { token: 'usdc', include: ['transfer', 'approve', 'permit'] },
       fc.constantFrom('3 usdc', '1'),
     ),
-    nfts: limit({ token: 'punks', include: ['transferFrom', 'setApprovalForAll'] }, fc.constantFrom('1', '0')),
+    nfts: limit(
+      { token: 'punks', include: ['transferFrom', 'setApprovalForAll'] },
+      fc.constantFrom('1', '0'),
+    ),
   },
   { requiredKeys: [] },
 );
@@ -387,5 +387,5 @@ export const document = fc
       ...DEFINITIONS,
       ...(someLimits === undefined ? {} : { limits: someLimits }),
       ...(glass === undefined ? {} : { breakGlass: glass }),
-    } as { [name: string]: JsonValue };
+    };
   });

@@ -265,7 +265,10 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
     principal: fc.record({
       id: fc.constantFrom('p-1', 'p-2'),
       name: fc.constantFrom('service', 'worker'),
-      roles: fc.oneof({ weight: 3, arbitrary: fc.constant(['signer']) }, { weight: 1, arbitrary: fc.subarray(ROLES) }),
+      roles: fc.oneof(
+        { weight: 3, arbitrary: fc.constant(['signer']) },
+        { weight: 1, arbitrary: fc.subarray(ROLES) },
+      ),
     }),
     key: fc.record({
       name: fc.constantFrom(...NAMES),
@@ -281,4 +284,4 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
     now: fc.constantFrom(...TIMES),
     breakGlass: fc.constantFrom(...Array<undefined>(7).fill(undefined), 'the exchange is down'),
   })
-  .map((made) => ({ ...made, effects: decodeEffects(made.intent, SIGNER) }));
+  .map((made) => Object.assign(made, { effects: decodeEffects(made.intent, SIGNER) }));

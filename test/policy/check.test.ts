@@ -272,7 +272,7 @@ const PREDICATES: readonly (readonly [name: string, condition: JsonValue, operat
 
 function check(rule: Members, more: Members = MORE): string[] {
   try {
-    compilePolicy({ ...documentOf(rule as JsonValue), ...more } as JsonValue);
+    compilePolicy({ ...documentOf(rule), ...more });
     return [];
   } catch {
     return problemsOf(rule, more);

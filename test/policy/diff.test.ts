@@ -53,6 +53,7 @@ rules:
         - { call: { to: { in: ["${TWO}"] }, abi: router, fn: swap, args: { amountIn: { lte: "1000" }, to: { isSigner: true } } } }
         - { maxTotalFee: { lte: "0.05 ether" } }
         - { nonce: { lt: 100 } }
+        - { not: { any: [{ to: { in: ["${ONE}"] } }, { to: { in: ["${THREE}"] } }] } }
   - id: banned
     effect: deny
     hard: true
@@ -297,9 +298,24 @@ describe('changes in plain words', () => {
       '{ all: [{ to: { in: $banned } }, { value: { gt: "0" } }] }',
       '+ banned: condition added: value { gt: 0 }',
     ],
-    ['an alternative', ', { message: { re2: "ok" } }', '', '? login: condition removed: message { re2: ok }'],
-    ['a domain', 'app.example', 'evil.example', '? login: message siwe domain app.example → evil.example'],
-    ['a session', 'expiresWithin: 1h', 'expiresWithin: 2h', '+ login: message siwe expiresWithin 1h → 2h'],
+    [
+      'an alternative',
+      ', { message: { re2: "ok" } }',
+      '',
+      '? login: any condition removed: message { re2: ok }',
+    ],
+    [
+      'a domain',
+      'app.example',
+      'evil.example',
+      '? login: any message siwe domain app.example → evil.example',
+    ],
+    [
+      'a session',
+      'expiresWithin: 1h',
+      'expiresWithin: 2h',
+      '+ login: any message siwe expiresWithin 1h → 2h',
+    ],
     ['a threshold', 'gte: "1 ether"', 'gte: "2 ether"', '+ two-people: value floor 1 → 2 ether'],
     [
       'whom it takes',
@@ -330,6 +346,30 @@ describe('changes in plain words', () => {
     expect(changes([rule, ''], ['  - id: two-people', `${rule}  - id: two-people`])).toEqual([
       '? rules in another order',
     ]);
+  });
+
+  test('name an order that changes, although it has no meaning', () => {
+    const [value, fee] = [
+      '        - { value: { eq: "0" } }\n',
+      '        - { maxTotalFee: { lte: "0.05 ether" } }\n',
+    ];
+    expect(changes([value + fee, fee + value])).toEqual(['? pay-usdc: conditions in another order']);
+    const [one, other] = ['{ role: approver, m: 2 }', '{ role: operator, m: 1 }'];
+    expect(changes([`${one}, ${other}`, `${other}, ${one}`])).toEqual([
+      '? approval big: roles in another order',
+    ]);
+  });
+
+  test('are not sure of a group that limits count', () => {
+    const counted: [string, string] = ['per: [principal]', 'per: [keyGroup]'];
+    const before = edited(counted);
+    const after = edited(counted, ['hot: { tags: [hot] }', 'hot: { tags: [hot, warm] }']);
+    expect(diffPolicies(before, after).map(shown)).toEqual(['? key group hot: tags gains warm']);
+  });
+
+  test('are sure of what covers nothing, under not', () => {
+    const gone = `, { to: { in: ["${THREE}"] } }`;
+    expect(changes([gone, ''])).toEqual([`+ swap: not any condition removed: to { in: [${THREE}] }`]);
   });
 
   test('weigh an effect', () => {

@@ -13,6 +13,10 @@ function wrap(condition: string, operation: string): string {
   return `apiVersion: countersign/policy/v1
 revision: 1
 lists: { payouts: ["0x1111111111111111111111111111111111111111"] }
+tokens:
+  usdc: { chain: 1, address: "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", standard: erc20, decimals: 6 }
+abis:
+  router: ["exactInputSingle((address tokenIn, address tokenOut, uint24 fee, address recipient, uint256 amountIn, uint256 amountOutMinimum, uint160 sqrtPriceLimitX96) params)"]
 rules:
   - id: it
     effect: deny
@@ -40,9 +44,10 @@ test('the predicates in docs/policy.md compile', () => {
   const predicates = blocks
     .filter((block) => block.startsWith('- ') && !block.startsWith('- id'))
     .concat([...text.matchAll(/\| `(\w+: \{[^`]*\})`/g)].map(([, inline = '']) => `- ${inline}`));
-  expect(predicates).toHaveLength(14);
+  expect(predicates).toHaveLength(19);
   for (const predicate of predicates) {
-    const operation = predicate.startsWith('- digest') ? 'digest' : 'transaction';
+    const [, kind = ''] = /^- (\w+)/.exec(predicate) ?? [];
+    const operation = { digest: 'digest', typed: 'typed-data', message: 'message' }[kind] ?? 'transaction';
     expect(() => loadPolicy(wrap(predicate, operation), 'docs')).not.toThrow();
   }
 });

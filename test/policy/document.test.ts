@@ -415,7 +415,7 @@ describe('rules', () => {
     ['a night', { ...base, windows: [{ ...window, from: '22:00', to: '06:00' }] }],
     ['a whole day', { ...base, windows: [{ ...window, from: '00:00', to: '24:00' }] }],
   ])('may have %s', (_, rule) => {
-    expect(() => compilePolicy({ ...documentOf(rule), approvals } as JsonValue)).not.toThrow();
+    expect(() => compilePolicy({ ...documentOf(rule), approvals })).not.toThrow();
   });
 
   const windowed = (more: Members): Members => ({ ...base, windows: [{ ...window, ...more }] });
@@ -509,7 +509,7 @@ describe('a document', () => {
 
   test('may be 5,000 rules long, and 20,000 conditions', () => {
     const rules = (count: number, when: JsonValue) =>
-      Array.from({ length: count }, (_, i) => ({ ...deny(['transaction'], when), id: `r${i}` }) as JsonValue);
+      Array.from({ length: count }, (_, i) => ({ ...deny(['transaction'], when), id: `r${i}` }));
     expect(refusal(() => compilePolicy(documentOf(...rules(5001, CHAIN)))).lines).toEqual([
       'rules[5000]: the document has more than 5000 rules; remove some, or merge rules',
     ]);

@@ -36,7 +36,8 @@ export function decideByReference(
   used: (name: string) => bigint,
 ): Verdict {
   const { effects, problem } = request.effects;
-  if (problem !== undefined) return { effect: 'deny', rule: undefined, approvals: [], shadow: [], charges: {} };
+  if (problem !== undefined)
+    return { effect: 'deny', rule: undefined, approvals: [], shadow: [], charges: {} };
   const onEffect = (rule: Json, effect: Effect): Truth =>
     rule.when === undefined ? true : holds({ document, request, effect }, rule.when);
   const matchesAny = (rule: Json): boolean => effects.some((effect) => onEffect(rule, effect) !== false);
@@ -88,7 +89,7 @@ export function decideByReference(
   // Where a limit decides, it does so in the place of the rule.
   if (isExceeded && !isAsking) rule = undefined;
   const effect = approvals.size > 0 ? 'require' : 'allow';
-  return { effect, rule, approvals: [...approvals].toSorted(), shadow, charges };
+  return { effect, rule, approvals: [...approvals].toSorted((a, b) => (a < b ? -1 : 1)), shadow, charges };
 }
 
 function breaksGlass(document: Json, request: PolicyRequest): boolean {
@@ -466,15 +467,14 @@ function covers(rule: Json, effect: Effect, request: PolicyRequest): boolean {
   const typed = (name: string, body: Json): boolean => name === 'typed' && body.type !== undefined;
   const named = (name: string): boolean => name === 'call' || name === 'token';
   const listed = (cmp: Json): boolean => cmp?.eq !== undefined || cmp?.in !== undefined;
-  if (effect.kind === 'typed-data') return !effect.exposure || bound((n, b) => typed(n, b) || n === 'token');
+  if (effect.kind === 'typed-data') return !effect.exposure || bound(typed) || bound((n) => n === 'token');
   if (effect.kind === 'create') return bound((n, b) => n === 'create' || (n === 'to' && b.create === true));
   if (effect.kind !== 'call') return true;
-  if (intent.operation === 'typed-data') {
-    if (effect.delegate) return bound((n, b) => typed(n, b) || (n === 'call' && listed(b.to)));
-    if (effect.data !== '0x') return bound((n, b) => typed(n, b) || named(n));
-    return bound((n, b) => typed(n, b) || named(n) || (n === 'to' && listed(b)));
-  }
   if (effect.delegate && !bound((n, b) => n === 'call' && listed(b.to))) return false;
+  if (intent.operation === 'typed-data') {
+    if (bound(named) || bound(typed)) return true;
+    return effect.data === '0x' && bound((n, b) => n === 'to' && b.in !== undefined);
+  }
   if (effect.data !== '0x' && !bound(named)) return false;
   const transaction = intent.operation === 'transaction' ? intent.transaction : undefined;
   if (transaction?.type === 3) return bound((n) => n === 'blobs');

@@ -87,7 +87,7 @@ function entry(
   return {
     v: 1,
     index: counter++,
-    time: new Date(START + minute * MINUTE).toISOString(),
+    time: new Date(Math.round(START + minute * MINUTE)).toISOString(),
     kind: 'sign',
     outcome: outcomes[decision.effect],
     actor: { principal: 'payroll', principalId: 'p-1', roles: ['signer'], address: '10.1.1.1' },
@@ -96,7 +96,12 @@ function entry(
     operation: intent.operation,
     intent: intentToJson(intent),
     digest: toHex(digestOf(intent.operation, preimageOf(intent))),
-    decision: { policyRevision: 1, policyHash: 'aa', reason: 'as it was', ...decision } as unknown as JsonValue,
+    decision: {
+      policyRevision: 1,
+      policyHash: 'aa',
+      reason: 'as it was',
+      ...decision,
+    } as unknown as JsonValue,
     ...more,
   };
 }
@@ -160,6 +165,18 @@ describe('what is fed', () => {
       only(`windows: [{ tz: UTC, days: [fri], from: "${from}", to: "${to}" }]`);
     expect(effects(window('10:00', '10:01'), log)).toEqual(['deny']);
     expect(effects(window('10:01', '10:02'), log)).toEqual([undefined]);
+  });
+
+  test('is asked with the reason that was given for break-glass, and for the version of the key', () => {
+    const glass =
+      'breakGlass: { approval: big, principals: { roles: [signer] }, keys: { tags: [hot] }, operations: [transaction] }';
+    const detail = { breakGlass: 'fire' };
+    expect(effects(policy({ more: glass }), [entry(pay(5000n), { effect: 'deny' }, { detail })])).toEqual([
+      'require',
+    ]);
+    expect(effects(policy({ more: glass }), [entry(pay(5000n), { effect: 'deny' })])).toEqual([undefined]);
+    const key = { name: 'hot-1', address: ALICE, tags: ['hot'], draining: true };
+    expect(effects(policy(), [entry(pay(1n), { effect: 'allow' }, { key })])).toEqual(['deny']);
   });
 
   test('is asked for the requester of an approved request, not for whoever carried it out', () => {
@@ -245,7 +262,10 @@ describe('what is charged', () => {
 
   test('is not what came to nothing', () => {
     for (const outcome of ['refused', 'failed']) {
-      const log = [entry(pay(600n), { effect: 'allow' }, { outcome }), entry(pay(600n), { effect: 'allow' })];
+      const log = [
+        entry(pay(600n), { effect: 'allow' }, { outcome }),
+        entry(pay(600n, 1n), { effect: 'allow' }),
+      ];
       expect(effects(candidate, log)).toEqual([undefined, undefined]);
     }
   });
@@ -295,6 +315,11 @@ rules:
     expect(effects(candidate, log)).toEqual([undefined, undefined, 'deny']);
   });
 
+  test('is charged in full where nobody has said that it takes the place of another', () => {
+    const log = [entry(pay(600n), { effect: 'allow' }), entry(pay(500n), { effect: 'deny' })];
+    expect(effects(candidate, log)).toEqual([undefined, undefined]);
+  });
+
   test('is each principal’s own where the limit says so', () => {
     const actor = { principal: 'other', principalId: 'p-2', roles: ['signer'] };
     const log = [
@@ -323,6 +348,19 @@ test('a digest of what the candidate denies is denied', () => {
       entry(other, allowed),
     ]),
   ).toEqual([undefined, 'deny', 'deny', 'deny', 'deny', undefined]);
+});
+
+test('a digest of what was denied and is signed in the end is not', () => {
+  const again = entry(pay(600n, 1n), { effect: 'deny' });
+  const digest: Intent = { operation: 'digest', digest: again['digest'] as Hex, purpose: 'any' };
+  const log = [
+    entry(pay(600n), { effect: 'allow' }),
+    again,
+    entry(digest, { effect: 'deny' }),
+    entry(pay(600n, 1n), { effect: 'allow' }, {}, 20),
+    entry(digest, { effect: 'allow' }, {}, 20),
+  ];
+  expect(effects(policy({ max: '1000' }), log)).toEqual(log.map(() => undefined));
 });
 
 interface Payment {

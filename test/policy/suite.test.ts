@@ -44,6 +44,11 @@ rules:
     principals: { ids: [p-1] }
     keys: { names: [talker] }
     operations: [message, typed-data]
+  - id: talk-too
+    effect: allow
+    principals: { ids: [p-1] }
+    keys: { names: [talker] }
+    operations: [typed-data]
   - id: hours
     effect: deny
     operations: [message]
@@ -164,6 +169,7 @@ typedData: { domain: { name: x }, types: { A: [{ name: b, type: string }] }, pri
     expect(only(`${typed}\nexpect: { effect: require, rule: talk, approval: other }`).passed).toBe(true);
     expect(only(`${typed}\nexpect: { effect: require, rule: consent, approval: other }`).passed).toBe(true);
     expect(only(`${typed}\nexpect: { effect: require, rule: export-consent }`).passed).toBe(false);
+    expect(only(`${typed}\nexpect: { effect: require, rule: talk-too }`).passed).toBe(false);
   });
 
   test('may be what break-glass overrides', () => {

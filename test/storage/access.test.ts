@@ -49,7 +49,7 @@ const step = fc.oneof(
   fc.record({
     what: fc.constant('roles' as const),
     which: fc.nat(1),
-    roles: fc.constantFrom('signer', 'admin'),
+    roles: fc.constantFrom<Role>('signer', 'admin'),
   }),
   fc.record({ what: fc.constant('state' as const), which: fc.nat(1), on: fc.boolean() }),
   fc.record({ what: fc.constant('revoke' as const), which: fc.nat(3) }),
@@ -71,7 +71,7 @@ function apply(
   } else if (given.what === 'save' || given.what === 'undo') {
     if (db.isTransaction) db.exec(given.what === 'save' ? 'SAVEPOINT item' : 'ROLLBACK TO item');
   } else if ('roles' in given) {
-    kept.updatePrincipal(PRINCIPALS[given.which]!, { roles: [given.roles as Role] });
+    kept.updatePrincipal(PRINCIPALS[given.which]!, { roles: [given.roles] });
   } else if ('on' in given) {
     kept.updatePrincipal(PRINCIPALS[given.which]!, { state: given.on ? 'enabled' : 'disabled' });
   } else if ('at' in given) {

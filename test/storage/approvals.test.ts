@@ -171,6 +171,7 @@ describe('proposals', () => {
     hash: 'ef'.repeat(32),
     parentHash: 'cd'.repeat(32),
     suites: [{ name: 'pay.yaml', text: 'suite: pay' }],
+    tests: 1,
     changes: ['rule "pay" is new'],
     warnings: [],
     approval: APPROVAL,

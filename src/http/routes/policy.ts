@@ -97,7 +97,12 @@ export function policyRoutes({ policy, reads, access, signing }: Service): Route
           ),
         },
       },
-      () => ({ items: reads.policies().map((each) => ({ ...each })), nextCursor: null }),
+      () => ({
+        items: reads
+          .policies()
+          .map(({ revision, hash, parentHash, time }) => ({ revision, hash, parentHash, time })),
+        nextCursor: null,
+      }),
     ),
     route(
       {
@@ -140,7 +145,13 @@ function explanationToJson(
     ...decisionToJson(decision),
     effects,
     explanation: {
-      rules: rules.map((each) => ({ ...each })),
+      rules: rules.map(({ rule, effect, shadow, matches, failed }) => ({
+        rule,
+        effect,
+        shadow,
+        matches,
+        ...(failed !== undefined && { failed }),
+      })),
       limits: limits.map(({ limit, scope, amount: charged, before, max, headroom }) => ({
         limit,
         scope,

@@ -29,7 +29,7 @@ export function secondFactorRoutes({ secondFactor, access }: Service): Route[] {
           description: 'For an authenticator app.',
           schema: z.strictObject({
             secret: z.string().meta({ description: 'Base32 (RFC 4648).' }),
-            uri: z.string().meta({ description: '`otpauth://totp/…`' }),
+            uri: z.string().meta({ description: 'The same as an otpauth URI, for a QR code.' }),
           }),
         },
         secretAnswer: true,

@@ -45,7 +45,10 @@ export function matchTotp(
     const secret = new Secret({ buffer: opened.buffer });
     const delta = TOTP.validate({
       ...PARAMETERS,
-      ...{ token: code, secret, timestamp: time, window: WINDOW },
+      token: code,
+      secret,
+      timestamp: time,
+      window: WINDOW,
       hmac: hmacSha1,
     });
     return delta === null ? undefined : TOTP.counter({ period: PERIOD_SECONDS, timestamp: time }) + delta;
