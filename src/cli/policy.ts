@@ -142,7 +142,7 @@ async function replay(
   let [evaluated, skipped] = [0, 0];
   let cursor: string | undefined;
   try {
-    do {
+    for (;;) {
       const page: ReplayAnswer = await client.post('/v1/policy/replay', { document, ...range, cursor });
       changed.push(...page.changed);
       evaluated += page.evaluated;
@@ -150,7 +150,7 @@ async function replay(
       cursor = page.nextCursor ?? undefined;
       progress.update(Number(cursor ?? page.size), page.size);
       if (cursor === undefined) return { ...page, evaluated, skipped, changed };
-    } while (true);
+    }
   } finally {
     progress.end();
   }

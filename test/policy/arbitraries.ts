@@ -382,10 +382,8 @@ export const document = fc
   )
   .map(([bodies, someLimits, glass]) => {
     const rules = bodies.map((body, index) => Object.assign({ id: `r${index}` }, body));
-    return {
-      ...documentOf(...rules),
-      ...DEFINITIONS,
-      ...(someLimits === undefined ? {} : { limits: someLimits }),
-      ...(glass === undefined ? {} : { breakGlass: glass }),
-    };
+    const made: { [name: string]: JsonValue } = Object.assign(documentOf(...rules), DEFINITIONS);
+    if (someLimits !== undefined) made['limits'] = someLimits;
+    if (glass !== undefined) made['breakGlass'] = glass;
+    return made;
   });

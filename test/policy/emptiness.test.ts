@@ -9,9 +9,11 @@ const NUMBERS = Array.from({ length: HIGH - LOW + 1 }, (_, i) => BigInt(LOW + i)
 
 const small = fc.integer({ min: LOW + 1, max: HIGH - 1 }).map(BigInt);
 const numbers = fc.uniqueArray(small, { minLength: 1, maxLength: 4 }).map((items) => new Set(items));
-const numberTest: fc.Arbitrary<NumberTest> = fc.record(
-  { eq: small, lt: small, lte: small, gt: small, gte: small, in: numbers, notIn: numbers },
-  { requiredKeys: [] },
+const numberTest: fc.Arbitrary<NumberTest> = fc.oneof(
+  fc.constantFrom('eq', 'lt', 'lte', 'gt', 'gte').chain((name) => small.map((value) => ({ [name]: value }))),
+  numbers.map((options) => ({ in: options })),
+  numbers.map((options) => ({ notIn: options })),
+  fc.tuple(small, small).map(([gte, lt]) => ({ gte, lt })),
 );
 
 function passesNumber(value: bigint, test: NumberTest): boolean {
@@ -33,17 +35,12 @@ const TEXTS = ['', 'a', 'b'].flatMap((one) =>
 
 const text = fc.constantFrom(...new Set(TEXTS));
 const texts = fc.uniqueArray(text, { minLength: 1, maxLength: 4 }).map((items) => new Set(items));
-const textTest: fc.Arbitrary<TextTest> = fc.record(
-  {
-    in: texts,
-    notIn: texts,
-    prefix: fc.constantFrom('a', 'b', 'ab'),
-    len: fc.record(
-      { lt: fc.constantFrom(1n, 2n, 3n), gte: fc.constantFrom(1n, 2n), eq: fc.constantFrom(0n, 1n, 2n, 9n) },
-      { requiredKeys: [] },
-    ),
-  },
-  { requiredKeys: [] },
+const textTest: fc.Arbitrary<TextTest> = fc.oneof(
+  texts.map((options) => ({ in: options })),
+  texts.map((options) => ({ notIn: options })),
+  fc.constantFrom('a', 'b', 'ab').map((prefix) => ({ prefix })),
+  fc.constantFrom({ lt: 2n }, { gte: 2n }, { eq: 1n }, { eq: 9n }).map((len) => ({ len })),
+  fc.tuple(texts, fc.constantFrom('a', 'b')).map(([options, prefix]) => ({ in: options, prefix })),
 );
 
 function passesText(

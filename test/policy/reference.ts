@@ -525,7 +525,7 @@ function chargesOf(document: Json, request: PolicyRequest): ReferenceCharge[] {
               : groups.length === 0
                 ? ['-']
                 : groups;
-      scopes = scopes.flatMap((scope) => values.map((value) => [...scope, value]));
+      scopes = scopes.flatMap((scope) => values.map((value) => scope.concat(value)));
     }
     return scopes.map((scope) => ({ limit, scope: scope.length === 0 ? 'all' : scope.join('/'), amount }));
   });
