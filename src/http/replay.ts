@@ -68,8 +68,8 @@ function readDecisions(
   }: { index: number; since?: string | undefined; until?: string | undefined; limit: number },
 ): LoggedDecision[] {
   return reads.entries({ ...range, from: index, kind: 'sign' }).map(({ index: at, bytes }) => {
-    const entry = JSON.parse(asBuffer(bytes).toString('utf8')) as LoggedDecision['entry'];
-    return { index: at, time: String(entry['time']), entry };
+    const entry = JSON.parse(asBuffer(bytes).toString('utf8')) as LoggedDecision['entry'] & { time: string };
+    return { index: at, time: entry.time, entry };
   });
 }
 
