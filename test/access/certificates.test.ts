@@ -48,7 +48,11 @@ test('names are read as they were written, whatever is in them', () => {
 });
 
 test('any text is read or gives no names', () => {
-  fc.assert(fc.property(fc.string(), (text) => expect(alternativeNames(text)).toBeInstanceOf(Array)));
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      expect(alternativeNames(text)).toBeInstanceOf(Array);
+    }),
+  );
 });
 
 test('a match has one spelling, and its sort in front', () => {
