@@ -4,31 +4,16 @@ import type { AccessReads } from '../access/principals.ts';
 import type { Act, ActDraft } from '../audit/act.ts';
 import type { EntryKind } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
-import { canonicalize, type JsonValue } from '../jcs.ts';
-import {
-  compilePolicy,
-  type CompiledPolicy,
-  type PolicyInForce,
-  type PolicyReads,
-  type PolicyWrites,
-} from '../policy/policy.ts';
-import {
-  changeApproval,
-  examine,
-  readDocument,
-  requirePassing,
-  requireSuccession,
-  type Base,
-  type Candidate,
-  type SuiteText,
-} from './candidate.ts';
+import { canonicalize } from '../jcs.ts';
+import type { CompiledPolicy, PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
+import { Assessment } from './assessment.ts';
+import { changeApproval, examine, readDocument, type SuiteText } from './candidate.ts';
 import { proposalToJson } from './proposal-view.ts';
 import type { Proposal, ProposalJson, ProposalReads, ProposalStatus, ProposalWrites } from './proposal.ts';
 import { quorumOf } from './quorum.ts';
-import { approvalWarnings, possibleVoters, requireChangeable } from './reach.ts';
 import type { RequestReads, RequestWrites, Vote } from './request.ts';
 import type { SecondFactor, TotpWrites } from './second-factor.ts';
-import { currentPolicy, proposalStatus } from './status.ts';
+import { proposalStatus } from './status.ts';
 import { voteToLog, Voting, type Cast, type Motion, type Say } from './voting.ts';
 
 export type ProposalTx = ProposalWrites & PolicyWrites & RequestWrites & TotpWrites;
@@ -62,7 +47,6 @@ export interface ProposalQuery {
 
 const SLICE = 50;
 const MAX_SCANNED = 500;
-const MAX_NAMED = 20;
 /** Votes of others may overtake one that is being written; each does once. */
 const MAX_TRIES = 100;
 
@@ -71,10 +55,12 @@ export class ProposalService {
   readonly #parts: ProposalParts;
   readonly #now: () => number;
   readonly #voting: Voting;
+  readonly #assessment: Assessment;
 
   constructor(parts: ProposalParts) {
     this.#parts = parts;
     this.#now = parts.now ?? Date.now;
+    this.#assessment = new Assessment({ ...parts, now: this.#now });
     this.#voting = new Voting(parts.reads, parts.secondFactor, this.#now);
   }
 
@@ -109,12 +95,12 @@ export class ProposalService {
     { principal }: Caller,
     { document, suites = [], comment }: Proposed,
   ): Promise<ProposalJson> {
-    const base = this.#base();
+    const base = this.#assessment.base();
     const candidate = examine(readDocument(document), suites, base);
-    const now = this.#now();
-    const warnings = this.#warnings(candidate, base);
-    const approval = changeApproval(base.policy);
+    const approval = { ...changeApproval(base.policy), excludeRequester: true };
+    const warnings = this.#assessment.warnings(candidate.policy, approval, principal.id);
     const { policy } = candidate;
+    const now = this.#now();
     const proposal: Proposal = {
       id: randomUUID(),
       status: 'pending',
@@ -138,7 +124,7 @@ export class ProposalService {
     };
     const detail = { ...(comment !== undefined && { comment }) };
     return await act.commit(draftOf(proposal, 'policy.proposed', detail), (tx) => {
-      if (this.#baseHash() !== base.hash) throw changed();
+      if (this.#assessment.baseHash() !== base.hash) throw changed();
       tx.insertProposal(proposal);
       return this.show(proposal.id);
     });
@@ -180,7 +166,7 @@ export class ProposalService {
     const proposal = this.#requirePending(id);
     const votes = [...proposal.votes, cast.vote];
     const completes = this.#outcome({ ...proposal, votes }) === 'accepted';
-    const policy = completes ? this.#prepare(proposal) : undefined;
+    const policy = completes ? this.#assessment.prepare(proposal) : undefined;
     const approvers = votes.filter(({ verdict }) => verdict === 'approve').map(({ name }) => name);
     const detail = { ...voteToLog(cast.vote), ...(completes && { approvers }) };
     const draft = draftOf(proposal, completes ? 'policy.activated' : 'policy.approved', detail);
@@ -216,72 +202,6 @@ export class ProposalService {
     tx.voidOpenRequests(`policy revision ${revision} came in force: ask for it again`);
   }
 
-  /** All that was checked when it was proposed, as things stand now. */
-  #prepare({ document, hash, suites, proposer }: Proposal): CompiledPolicy {
-    const policy = compilePolicy(JSON.parse(document) as JsonValue);
-    if (policy.hash !== hash) {
-      throw new CountersignError(
-        'unprocessable',
-        'the stored proposal is not what was proposed: propose it again',
-      );
-    }
-    requireSuccession(policy, this.#base());
-    requirePassing(policy, suites);
-    requireChangeable(changeApproval(policy), this.#voters());
-    const now = this.#parts.reads.principal(proposer.id);
-    if (now?.state !== 'enabled' || !now.roles.includes('policy-admin')) {
-      throw new CountersignError(
-        'conflict',
-        `${proposer.name} may not propose a policy any more: propose it yourself`,
-      );
-    }
-    return policy;
-  }
-
-  #warnings({ policy }: Candidate, base: Base): string[] {
-    const voters = this.#voters();
-    requireChangeable(changeApproval(policy), voters);
-    return [
-      ...this.#openRequests(),
-      ...approvalWarnings(policy.model.approvals.values(), voters),
-      ...approvalWarnings([changeApproval(base.policy)], voters).map(
-        (text) => `this proposal itself: ${text}`,
-      ),
-    ];
-  }
-
-  #openRequests(): string[] {
-    const { reads } = this.#parts;
-    const count = reads.openRequests();
-    if (count === 0) return [];
-    const ids = (['pending', 'approved'] as const)
-      .flatMap((status) => reads.requests({ status, limit: MAX_NAMED }))
-      .map(({ id }) => id)
-      .slice(0, MAX_NAMED);
-    const more = count > ids.length ? ', …' : '';
-    return [`${count} open requests for approval become void: ${ids.join(', ')}${more}`];
-  }
-
-  #voters(): ReturnType<typeof possibleVoters> {
-    const { reads, secondFactor } = this.#parts;
-    return possibleVoters(reads, (id) => secondFactor.isEnrolled(id), new Date(this.#now()));
-  }
-
-  #base(): Base {
-    const policy = currentPolicy(this.#parts.policy);
-    const stored = this.#parts.reads.newestPolicy();
-    return {
-      policy,
-      hash: this.#baseHash(),
-      revision: Math.max(policy?.revision ?? 0, stored?.revision ?? 0),
-      suites: stored?.suites ?? [],
-    };
-  }
-
-  #baseHash(): string {
-    return currentPolicy(this.#parts.policy)?.hash ?? this.#parts.reads.newestPolicy()?.hash ?? '';
-  }
-
   #outcome({ approval, votes, proposer }: Proposal): 'pending' | 'accepted' | 'rejected' {
     const counted: readonly Vote[] = this.#voting.standing(votes);
     const { met, rejected } = quorumOf(approval, counted, proposer.id);
@@ -304,7 +224,7 @@ export class ProposalService {
   }
 
   #statusOf(proposal: Proposal): ProposalStatus {
-    return proposalStatus(proposal, this.#baseHash(), this.#now());
+    return proposalStatus(proposal, this.#assessment.baseHash(), this.#now());
   }
 
   #view(proposal: Proposal): ProposalJson {
@@ -326,10 +246,8 @@ function changed(): CountersignError {
   );
 }
 
-/** A proposer's own vote never counts, whatever the approval says. */
 function motionOf({ approval, proposer, votes }: Proposal): Motion {
-  const approvals = [{ ...approval, excludeRequester: true }];
-  return { noun: 'the proposal', approvals, requesterId: proposer.id, votes };
+  return { noun: 'the proposal', approvals: [approval], requesterId: proposer.id, votes };
 }
 
 function draftOf(

@@ -79,10 +79,14 @@ export function quote(value: JsonValue | undefined): string {
 
 /** The names that something could have been called by; `prefix` stands before each. */
 export function listNames(names: Iterable<string>, prefix = ''): string {
-  const all = [...names].map((name) => prefix + name);
-  if (all.length === 0) return 'there are none';
-  const shown = all.slice(0, MAX_NAMES).join(', ');
-  return all.length > MAX_NAMES ? `${shown}, and ${all.length - MAX_NAMES} more` : shown;
+  const shown: string[] = [];
+  let more = 0;
+  for (const name of names) {
+    if (shown.length < MAX_NAMES) shown.push(prefix + name);
+    else more++;
+  }
+  if (shown.length === 0) return 'there are none';
+  return more === 0 ? shown.join(', ') : `${shown.join(', ')}, and ${more} more`;
 }
 
 /** Names of rules, lists, groups, keys, tags and roles: no case, no Unicode, so that a name has one spelling. */
