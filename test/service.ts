@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from 'vitest';
 import type { Entry } from '../src/audit/entry.ts';
 import type { StoredEntry } from '../src/audit/stored-entry.ts';
-import type { LogSource } from '../src/audit/verify.ts';
+import type { LogSource } from '../src/audit/verify/log.ts';
 import { auditReads, readHead } from '../src/storage/sqlite/audit.ts';
 import { openForReading } from '../src/storage/sqlite/database.ts';
 

@@ -1,8 +1,8 @@
 import { fromHex, type Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
-import { formatCheckpoint } from './checkpoint.ts';
-import type { Frontier } from './merkle.ts';
-import { formatNote, formatVkey, noteSignature } from './note.ts';
+import { formatCheckpoint } from './tree/checkpoint.ts';
+import type { Frontier } from './tree/merkle.ts';
+import { formatNote, formatVkey, noteSignature } from './tree/note.ts';
 import type { AuditReads, CheckpointWrites, StoredCheckpoint } from './stored-entry.ts';
 
 /** The tree as it stands on disk. */

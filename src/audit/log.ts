@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryDraft } from './entry.ts';
-import { leafHash, type Frontier } from './merkle.ts';
+import { leafHash, type Frontier } from './tree/merkle.ts';
 
 /** Where an entry stands in the log; goes out with every answer. */
 export interface Receipt {

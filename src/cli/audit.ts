@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { parseCheckpoint } from '../audit/checkpoint.ts';
+import { parseCheckpoint } from '../audit/tree/checkpoint.ts';
 import type { Entry } from '../audit/entry.ts';
-import { parseNote } from '../audit/note.ts';
+import { parseNote } from '../audit/tree/note.ts';
 import type { VerifyFlags } from './audit-verify.ts';
 import type { AuditEntry } from './answers.ts';
 import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';

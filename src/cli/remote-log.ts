@@ -1,10 +1,10 @@
 import { ApiError, PAGE_SIZE, pagesOf, type Client } from './client.ts';
 import { canonicalize, type JsonValue } from '../jcs.ts';
-import { parseCheckpoint } from '../audit/checkpoint.ts';
-import { parseNote } from '../audit/note.ts';
+import { parseCheckpoint } from '../audit/tree/checkpoint.ts';
+import { parseNote } from '../audit/tree/note.ts';
 import type { StoredCheckpoint, StoredEntry } from '../audit/stored-entry.ts';
-import type { LogSource } from '../audit/verify.ts';
-import { attempt } from '../audit/verify-checkpoint.ts';
+import type { LogSource } from '../audit/verify/log.ts';
+import { attempt } from '../audit/verify/checkpoint.ts';
 import type { AuditEntry, Page, Status } from './answers.ts';
 
 /** The log of a running service as it is now. Nothing that the service says of it is believed, and that it grows is fine. */

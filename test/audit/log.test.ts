@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EntryDraft } from '../../src/audit/entry.ts';
 import { AuditLog, type LogStorage } from '../../src/audit/log.ts';
-import { Frontier, leafHash } from '../../src/audit/merkle.ts';
+import { Frontier, leafHash } from '../../src/audit/tree/merkle.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { canonicalize, type JsonValue } from '../../src/jcs.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';

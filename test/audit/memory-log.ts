@@ -1,12 +1,12 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { Hex } from '../../src/bytes.ts';
 import { toHex } from '../../src/bytes.ts';
-import { formatCheckpoint } from '../../src/audit/checkpoint.ts';
+import { formatCheckpoint } from '../../src/audit/tree/checkpoint.ts';
 import { encodeEntry, type Entry, type EntryDraft } from '../../src/audit/entry.ts';
-import { Frontier, leafHash } from '../../src/audit/merkle.ts';
-import { formatNote, formatVkey, noteSignature } from '../../src/audit/note.ts';
+import { Frontier, leafHash } from '../../src/audit/tree/merkle.ts';
+import { formatNote, formatVkey, noteSignature } from '../../src/audit/tree/note.ts';
 import type { StoredEntry } from '../../src/audit/stored-entry.ts';
-import type { LogSource } from '../../src/audit/verify.ts';
+import type { LogSource } from '../../src/audit/verify/log.ts';
 import { intentToJson } from '../../src/intent/codec.ts';
 import { OPERATIONS, type Operation } from '../../src/intent/intent.ts';
 import { digestOf, preimageOf, serializeSigned, transactionHash } from '../../src/intent/preimage.ts';

@@ -2,8 +2,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leafHash } from '../../src/audit/merkle.ts';
-import { formatVkey } from '../../src/audit/note.ts';
+import { leafHash } from '../../src/audit/tree/merkle.ts';
+import { formatVkey } from '../../src/audit/tree/note.ts';
 import { expectStatus, makeDirectory, startService, type RunningService } from '../service.ts';
 import { cliFor, jsonOf, type Cli, type Ran } from './run.ts';
 

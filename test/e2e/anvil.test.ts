@@ -16,8 +16,8 @@ import {
   type TransactionLike,
 } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { leafHash } from '../../src/audit/merkle.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
+import { leafHash } from '../../src/audit/tree/merkle.ts';
+import { verifyLog } from '../../src/audit/verify/log.ts';
 import {
   addPrincipal,
   entryOf,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyMessage } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { verifyLog, type VerifyOptions } from '../../src/audit/verify.ts';
+import { verifyLog, type VerifyOptions } from '../../src/audit/verify/log.ts';
 import {
   entryOf,
   expectStatus,

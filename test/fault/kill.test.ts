@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyMessage } from 'ethers';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkSignedEntry, type EntryFields } from '../../src/audit/verify-entry.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
+import { checkSignedEntry, type EntryFields } from '../../src/audit/verify/entry.ts';
+import { verifyLog } from '../../src/audit/verify/log.ts';
 import {
   entryOf,
   expectStatus,

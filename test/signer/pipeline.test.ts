@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { checkSignedEntry, type EntryFields } from '../../src/audit/verify-entry.ts';
+import { checkSignedEntry, type EntryFields } from '../../src/audit/verify/entry.ts';
 import { toHex, type Hex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { Intent } from '../../src/intent/intent.ts';

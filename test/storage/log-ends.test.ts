@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../src/audit/log.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
+import { verifyLog } from '../../src/audit/verify/log.ts';
 import { DATABASE_FILE } from '../../src/storage/sqlite/database.ts';
 import { openLogReader } from '../../src/storage/sqlite/log-reader.ts';
 import { openSqliteStorage } from '../../src/storage/sqlite/storage.ts';

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { z } from 'zod';
 import { asBuffer, wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { checkCheckpointShape } from '../../audit/checkpoint.ts';
+import { checkCheckpointShape } from '../../audit/tree/checkpoint.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { checkPreimageShape } from '../../intent/shape.ts';
 import { generateKeyring } from '../../keystore/keyring.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
 import type { EntryWrites, LogHead } from '../../audit/log.ts';
-import { Frontier, HASH_BYTES } from '../../audit/merkle.ts';
+import { Frontier, HASH_BYTES } from '../../audit/tree/merkle.ts';
 import type {
   AuditReads,
   CheckpointWrites,

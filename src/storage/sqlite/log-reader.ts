@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { fromHex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { formatVkey } from '../../audit/note.ts';
+import { formatVkey } from '../../audit/tree/note.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
-import type { LogSource } from '../../audit/verify.ts';
+import type { LogSource } from '../../audit/verify/log.ts';
 import { auditReads, readLogEnd } from './audit.ts';
 import { openForReading } from './database.ts';
 import { sealTables } from './system.ts';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { leafHash } from '../../src/audit/merkle.ts';
-import { verifyLog, type FirstBad, type LogProblem, type VerifyReport } from '../../src/audit/verify.ts';
+import { leafHash } from '../../../src/audit/tree/merkle.ts';
+import { verifyLog, type FirstBad, type LogProblem, type VerifyReport } from '../../../src/audit/verify/log.ts';
 import {
   copyOf,
   mixedLog,
@@ -12,7 +12,7 @@ import {
   storedEntry,
   timeOf,
   type MemoryLog,
-} from './memory-log.ts';
+} from '../memory-log.ts';
 
 const { owner, stranger, pristine, sizes } = mixedLog();
 const SIZE = pristine.entries.length;

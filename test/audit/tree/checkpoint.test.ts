@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkCheckpointShape, formatCheckpoint, parseCheckpoint } from '../../src/audit/checkpoint.ts';
-import { isKeyName } from '../../src/audit/note.ts';
+import { checkCheckpointShape, formatCheckpoint, parseCheckpoint } from '../../../src/audit/tree/checkpoint.ts';
+import { isKeyName } from '../../../src/audit/tree/note.ts';
 
 /** The body in https://c2sp.org/tlog-checkpoint. */
 const SOFA = 'example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n';

@@ -1,11 +1,11 @@
 import * as secp256k1 from '@noble/secp256k1';
 import { SigningKey, Transaction, hashMessage, recoverAddress, verifyMessage } from 'ethers';
 import { describe, expect, it } from 'vitest';
-import type { EntryDraft } from '../../src/audit/entry.ts';
-import { checkSignedEntry, type EntryFields } from '../../src/audit/verify-entry.ts';
-import { OPERATIONS } from '../../src/intent/intent.ts';
-import { canonicalize, type JsonValue } from '../../src/jcs.ts';
-import { BODIES, signedDraft, testKey } from './memory-log.ts';
+import type { EntryDraft } from '../../../src/audit/entry.ts';
+import { checkSignedEntry, type EntryFields } from '../../../src/audit/verify/entry.ts';
+import { OPERATIONS } from '../../../src/intent/intent.ts';
+import { canonicalize, type JsonValue } from '../../../src/jcs.ts';
+import { BODIES, signedDraft, testKey } from '../memory-log.ts';
 
 /** Through the log's own encoding, as a verifier sees it. */
 function logged(draft: EntryDraft, changes: object = {}): EntryFields {

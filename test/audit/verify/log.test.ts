@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EntryDraft } from '../../src/audit/entry.ts';
-import { verifyLog, type VerifyOptions, type VerifyReport } from '../../src/audit/verify.ts';
+import type { EntryDraft } from '../../../src/audit/entry.ts';
+import { verifyLog, type VerifyOptions, type VerifyReport } from '../../../src/audit/verify/log.ts';
 import {
   buildLog,
   copyOf,
@@ -10,7 +10,7 @@ import {
   sourceOf,
   timeOf,
   type MemoryLog,
-} from './memory-log.ts';
+} from '../memory-log.ts';
 
 const { owner, stranger, pristine, sizes } = mixedLog();
 

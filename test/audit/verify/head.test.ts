@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { verifyLog, type LogSource, type VerifyReport } from '../../src/audit/verify.ts';
-import { copyOf, mixedLog, rootAt, setFields, sourceOf, type MemoryLog } from './memory-log.ts';
+import { verifyLog, type LogSource, type VerifyReport } from '../../../src/audit/verify/log.ts';
+import { copyOf, mixedLog, rootAt, setFields, sourceOf, type MemoryLog } from '../memory-log.ts';
 
 const { owner, pristine } = mixedLog();
 const HEAD = { size: 40, root: rootAt(pristine, 40) };

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CountersignError } from '../../src/errors.ts';
+import { CountersignError } from '../../../src/errors.ts';
 import {
   formatNote,
   formatVkey,
@@ -11,7 +11,7 @@ import {
   parseVkey,
   verifyNote,
   type Signature,
-} from '../../src/audit/note.ts';
+} from '../../../src/audit/tree/note.ts';
 
 /** From the documentation of golang.org/x/mod/sumdb/note. */
 const NEUMANN_VKEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';

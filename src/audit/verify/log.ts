@@ -1,9 +1,9 @@
-import { CountersignError } from '../errors.ts';
-import type { Checkpoint } from './checkpoint.ts';
-import { Frontier } from './merkle.ts';
-import { parseVkey } from './note.ts';
-import type { StoredEntry } from './stored-entry.ts';
-import { openCheckpoint, type CheckpointProblem } from './verify-checkpoint.ts';
+import { CountersignError } from '../../errors.ts';
+import type { Checkpoint } from '../tree/checkpoint.ts';
+import { Frontier } from '../tree/merkle.ts';
+import { parseVkey } from '../tree/note.ts';
+import type { StoredEntry } from '../stored-entry.ts';
+import { openCheckpoint, type CheckpointProblem } from './checkpoint.ts';
 import {
   checkFields,
   checkSignedEntry,
@@ -12,7 +12,7 @@ import {
   type EntryFields,
   type EntryProblem,
   type SignedEntryCheck,
-} from './verify-entry.ts';
+} from './entry.ts';
 
 /** Where a log is read from: its storage, a backup, an export. Nothing it gives is believed. */
 export interface LogSource {

@@ -1,5 +1,5 @@
-import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { parseNote, parseVkey, verifyNote } from './note.ts';
+import { parseCheckpoint, type Checkpoint } from '../tree/checkpoint.ts';
+import { parseNote, parseVkey, verifyNote } from '../tree/note.ts';
 
 export type CheckpointProblem = 'checkpoint_malformed' | 'checkpoint_signature' | 'checkpoint_origin';
 

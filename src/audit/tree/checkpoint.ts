@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { asBuffer } from '../bytes.ts';
-import { CountersignError } from '../errors.ts';
+import { asBuffer } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
 import { HASH_BYTES } from './merkle.ts';
 import { isKeyName } from './note.ts';
 

@@ -1,7 +1,7 @@
 import { createPublicKey, hash, verify } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
-import { asBuffer } from '../bytes.ts';
-import { CountersignError } from '../errors.ts';
+import { asBuffer } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
 
 /** Signed notes and verifier keys, https://c2sp.org/signed-note, with Ed25519 signatures (type 0x01) only. */
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { CountersignError } from '../errors.ts';
+import { CountersignError } from '../../errors.ts';
 
 /** Bytes of a SHA-256 hash, and so of every node of the tree. */
 export const HASH_BYTES = 32;

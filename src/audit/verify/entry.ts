@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { asBuffer, fromHex, toHex, type Hex } from '../bytes.ts';
-import { OPERATIONS, type Operation } from '../intent/intent.ts';
-import { digestOf, preimageOf, serializeSigned, transactionHash } from '../intent/preimage.ts';
-import { parseIntent } from '../intent/schema.ts';
-import { isCanonical, type JsonValue } from '../jcs.ts';
-import { recoverAddress, type RecoverableSignature } from '../secp256k1.ts';
-import { MAX_ENTRY_BYTES } from './entry.ts';
-import { leafHash } from './merkle.ts';
-import type { StoredEntry } from './stored-entry.ts';
+import { asBuffer, fromHex, toHex, type Hex } from '../../bytes.ts';
+import { OPERATIONS, type Operation } from '../../intent/intent.ts';
+import { digestOf, preimageOf, serializeSigned, transactionHash } from '../../intent/preimage.ts';
+import { parseIntent } from '../../intent/schema.ts';
+import { isCanonical, type JsonValue } from '../../jcs.ts';
+import { recoverAddress, type RecoverableSignature } from '../../secp256k1.ts';
+import { MAX_ENTRY_BYTES } from '../entry.ts';
+import { leafHash } from '../tree/merkle.ts';
+import type { StoredEntry } from '../stored-entry.ts';
 
 /** An entry read back from a log: an object, and nothing else is known of it. */
 export interface EntryFields {

@@ -12,12 +12,12 @@ import {
   subtreesOfLeaves,
   verifyConsistency,
   verifyInclusion,
-} from '../../src/audit/merkle.ts';
-import { CountersignError } from '../../src/errors.ts';
+} from '../../../src/audit/tree/merkle.ts';
+import { CountersignError } from '../../../src/errors.ts';
 
 const VECTORS = path.resolve(
   import.meta.dirname,
-  '../../../shared/vectors/merkle-rfc6962/reference-tree.json',
+  '../../../../shared/vectors/merkle-rfc6962/reference-tree.json',
 );
 const missing = !existsSync(VECTORS);
 const MAX = 300;
