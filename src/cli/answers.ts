@@ -68,9 +68,7 @@ export interface ExplanationAnswer {
     readonly limits: readonly {
       readonly limit: string;
       readonly scope: string;
-      readonly amount: string;
-      readonly headroom: string;
-      readonly max: string;
+      readonly inWords: string;
     }[];
   };
 }

@@ -13,15 +13,23 @@ export interface Client {
   patch<T>(path: string, body: unknown): Promise<T>;
 }
 
+type Told = Pick<Problem, 'code' | 'detail' | 'errors' | 'requestId' | 'decision'>;
+
 /** A problem document (RFC 9457) that the service answered. */
 export class ApiError extends CountersignError {
   readonly requestId: string;
   readonly decision: Problem['decision'];
 
-  constructor({ code, detail, errors, requestId, decision }: Problem) {
+  constructor({ code, detail, errors, requestId, decision }: Told) {
     super(code as ErrorCode, detail, errors);
     this.requestId = requestId;
     this.decision = decision;
+  }
+
+  /** The same problem in words that a person at the command line can follow. */
+  retold(told: Partial<Pick<Told, 'detail' | 'errors'>>): ApiError {
+    const { code, message: detail, errors, requestId, decision } = this;
+    return new ApiError({ code, detail, errors: [...errors], requestId, decision, ...told });
   }
 }
 

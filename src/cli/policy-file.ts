@@ -1,6 +1,7 @@
 import { CountersignError, type FieldError } from '../errors.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { SuiteReport } from '../policy/suite.ts';
+import { ApiError } from './client.ts';
 import { fieldLines } from './failure.ts';
 import { readBytes } from './json-file.ts';
 import { STDIN } from './secrets.ts';
@@ -19,6 +20,22 @@ export async function readTextFile(file: string): Promise<TextFile> {
 
 export async function readTextFiles(files: readonly string[]): Promise<TextFile[]> {
   return await Promise.all(files.map(readTextFile));
+}
+
+/** How the service names the text of a policy that it was sent: before line and column. */
+const SENT = /(^|: )document:(?=\d+:\d+: )/;
+
+/** Sends the text of a file, and lets what is wrong with it name the file. */
+export async function sendFile<T>(file: TextFile, send: (document: string) => Promise<T>): Promise<T> {
+  try {
+    return await send(file.text);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const rename = (text: string): string =>
+      text.replace(SENT, (_, before: string) => `${before}${file.name}:`);
+    const errors = error.errors.map(({ path, message }) => ({ path, message: rename(message) }));
+    throw error.retold({ detail: rename(error.message), errors });
+  }
 }
 
 /** Throws `invalid_request` with every problem. The compiler is loaded only by commands that need it. */

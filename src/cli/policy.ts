@@ -9,9 +9,11 @@ import {
   lintText,
   readTextFile,
   readTextFiles,
+  sendFile,
   suitesText,
   testFiles,
 } from './policy-file.ts';
+import { versionNumber } from './options.ts';
 import { principalId } from './principal.ts';
 import { createProgress } from './progress.ts';
 import { addProposalCommands } from './proposal.ts';
@@ -78,13 +80,21 @@ export function addPolicyCommands(program: Command, host: Host): void {
   addCommand(group, 'replay <file>', 'what a policy file would have decided of what is in the log')
     .option('--from <time>', 'RFC 3339, such as 2026-11-01T00:00:00Z; from the beginning when absent')
     .option('--to <time>', 'until the end when absent')
-    .action(async (file: string, range: { from?: string; to?: string }, command: Command) => {
+    .action(async (name: string, { from, to }: Range, command: Command) => {
       const session = openSession(host, command);
-      const answer = await replay(session, (await readTextFile(file)).text, range);
+      const file = await readTextFile(name);
+      const answer = await sendFile(file, (document) => replay(session, document, { from, to }));
       session.print(answer, replayText);
     });
 
   addExplain(group, host);
+}
+
+interface ExplainOptions {
+  readonly principal?: string;
+  readonly policy?: string;
+  readonly version?: number;
+  readonly breakGlass?: string;
 }
 
 function addExplain(group: Command, host: Host): void {
@@ -96,23 +106,26 @@ function addExplain(group: Command, host: Host): void {
   const extend = (command: Command): Command =>
     command
       .addOption(new Option('--principal <principal>', 'who would ask, by name or id; yourself when absent'))
-      .option('--policy <file>', 'a policy file to ask, in place of the policy in force');
+      .option('--policy <file>', 'a policy file to ask, in place of the policy in force')
+      .option('--version <number>', 'version of the key; the primary when absent', versionNumber)
+      .option('--break-glass <reason>', 'as if it were asked that a denial be overridden');
   addOperations(explain, 'ask about', extend, async ({ key, operation, body, command }) => {
     const session = openSession(host, command);
     const client = session.client();
-    const asked = command.opts<{ principal?: string; policy?: string }>();
+    const { policy, version, breakGlass, ...asked } = command.opts<ExplainOptions>();
     const principal = asked.principal === undefined ? undefined : await principalId(client, asked.principal);
-    const document = asked.policy === undefined ? undefined : (await readTextFile(asked.policy)).text;
-    const answer = await client.post<ExplanationAnswer>('/v1/policy/evaluate', {
-      ...body,
-      key,
-      operation,
-      principal,
-      document,
-    });
+    const question = { ...body, key, operation, principal, version, breakGlass };
+    const ask = (document?: string): Promise<ExplanationAnswer> =>
+      client.post('/v1/policy/evaluate', { ...question, document });
+    const answer = await (policy === undefined ? ask() : sendFile(await readTextFile(policy), ask));
     session.print(answer, explanationText);
     if (answer.effect === 'deny') host.setExitCode(EXIT.denied);
   });
+}
+
+interface Range {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
 }
 
 async function diffFiles(before: string, after: string): Promise<string[]> {
@@ -125,17 +138,13 @@ async function diffFiles(before: string, after: string): Promise<string[]> {
 }
 
 async function diffFromForce(session: Session, file: string): Promise<readonly string[]> {
-  const { text: document } = await readTextFile(file);
-  return (await session.client().post<{ changes: readonly string[] }>('/v1/policy/diff', { document }))
-    .changes;
+  const send = (document: string): Promise<{ readonly changes: readonly string[] }> =>
+    session.client().post('/v1/policy/diff', { document });
+  return (await sendFile(await readTextFile(file), send)).changes;
 }
 
 /** Page by page, so that a long log is no long request. */
-async function replay(
-  session: Session,
-  document: string,
-  range: { readonly from?: string; readonly to?: string },
-): Promise<ReplayAnswer> {
+async function replay(session: Session, document: string, range: Range): Promise<ReplayAnswer> {
   const client = session.client();
   const progress = createProgress(session.terminal, 'replayed entries');
   const changed: ReplayAnswer['changed'] = [];
@@ -184,12 +193,9 @@ function explanationText(answer: ExplanationAnswer): string {
   ]);
   const rules = explanation.rules.map(
     ({ rule, effect, shadow, matches, failed }) =>
-      `  ${matches ? 'matches ' : 'does not'}  ${rule} (${effect}${shadow ? ', shadow' : ''})${failed === undefined ? '' : `: ${failed}`}`,
+      `  ${matches ? 'matches ' : 'no match'}  ${rule} (${effect}${shadow ? ', shadow' : ''})${failed === undefined ? '' : `: ${failed}`}`,
   );
-  const limits = explanation.limits.map(
-    ({ limit, scope, amount, headroom, max }) =>
-      `  ${limit} for ${scope}: takes ${amount}, ${headroom} of ${max} left`,
-  );
+  const limits = explanation.limits.map(({ limit, scope, inWords }) => `  ${limit} for ${scope}: ${inWords}`);
   return [
     head,
     ...section(

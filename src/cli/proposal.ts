@@ -1,9 +1,10 @@
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Proposal } from './answers.ts';
 import { listAll, pathStep } from './client.ts';
-import { readTextFile, readTextFiles } from './policy-file.ts';
+import { readTextFile, readTextFiles, sendFile } from './policy-file.ts';
 import { collect } from './options.ts';
-import { missingText, readVote, voteText, withVoteOptions } from './request.ts';
+import { approve, missingText, voteText, withVoteOptions, type VoteOptions } from './request.ts';
 import { addCommand, openSession, type Host } from './session.ts';
 import { details, printable, table } from './table.ts';
 
@@ -21,10 +22,11 @@ export function addProposalCommands(group: Command, host: Host): void {
     .option('--comment <text>', 'why; kept in the audit log')
     .action(async (file: string, { suite = [], comment }: ProposeOptions, command: Command) => {
       const session = openSession(host, command);
-      const { text } = await readTextFile(file);
-      const suites = await readTextFiles(suite);
-      const proposal = await session.client().post<Proposal>(PATH, { document: text, suites, comment });
-      session.print(proposal, proposalText);
+      // One that is sent anew takes the place of an earlier one by its name, wherever the file lies.
+      const suites = (await readTextFiles(suite)).map(({ name, text }) => ({ name: basename(name), text }));
+      const send = (document: string): Promise<Proposal> =>
+        session.client().post(PATH, { document, suites, comment });
+      session.print(await sendFile(await readTextFile(file), send), proposalText);
     });
 
   addCommand(group, 'proposals', 'list proposals, newest first')
@@ -32,7 +34,10 @@ export function addProposalCommands(group: Command, host: Host): void {
     .action(async ({ status }: { status?: string }, command: Command) => {
       const session = openSession(host, command);
       const items = await listAll<Proposal>(session.client(), PATH, { status });
-      if (items.length === 0 && !session.json) session.terminal.err('no proposals');
+      if (items.length === 0 && !session.json) {
+        session.terminal.err('no proposals');
+        return;
+      }
       session.print({ items, nextCursor: null }, () => {
         const rows = items.map(({ id, status: state, revision, proposer, approval }) => [
           id,
@@ -53,10 +58,9 @@ export function addProposalCommands(group: Command, host: Host): void {
   );
 
   withVoteOptions(addCommand(group, 'approve <id>', 'approve a proposal of somebody else')).action(
-    async (id: string, options: object, command: Command) => {
+    async (id: string, options: VoteOptions, command: Command) => {
       const session = openSession(host, command);
-      const body = await readVote(session, options);
-      session.print(await session.client().post<Proposal>(`${pathOf(id)}/approve`, body), proposalText);
+      session.print(await approve<Proposal>(session, pathOf(id), options), proposalText);
     },
   );
 

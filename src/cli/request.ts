@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import type { SigningRequest, ApprovalProgress } from './answers.ts';
-import { listAll, pathStep } from './client.ts';
+import { ApiError, listAll, pathStep } from './client.ts';
 import { readSecret, secretToString } from './secrets.ts';
 import { addCommand, openSession, type Host, type Session } from './session.ts';
 import { details, printable, printableJson, table } from './table.ts';
 
 const PATH = '/v1/requests';
 
-interface VoteOptions {
+export interface VoteOptions {
   readonly comment?: string;
   readonly otp?: true;
   readonly otpFile?: string;
@@ -21,7 +21,10 @@ export function addRequestCommands(program: Command, host: Host): void {
     .action(async ({ status }: { status?: string }, command: Command) => {
       const session = openSession(host, command);
       const items = await listAll<SigningRequest>(session.client(), PATH, { status });
-      if (items.length === 0 && !session.json) session.terminal.err('no requests');
+      if (items.length === 0 && !session.json) {
+        session.terminal.err('no requests');
+        return;
+      }
       session.print({ items, nextCursor: null }, () => {
         const rows = items.map((item) => [
           item.id,
@@ -46,8 +49,7 @@ export function addRequestCommands(program: Command, host: Host): void {
     addCommand(group, 'approve <id>', 'approve a request; with the last approval it is signed'),
   ).action(async (id: string, options: VoteOptions, command: Command) => {
     const session = openSession(host, command);
-    const body = await readVote(session, options);
-    session.print(await session.client().post<SigningRequest>(`${pathOf(id)}/approve`, body), requestText);
+    session.print(await approve<SigningRequest>(session, pathOf(id), options), requestText);
   });
 
   addCommand(group, 'reject <id>', 'reject a request')
@@ -81,18 +83,33 @@ export function withVoteOptions(command: Command): Command {
     .option('--otp-file <file>', 'the code from a file; - for standard input');
 }
 
-/** The body of an approval. A code comes from the keyboard, a file or standard input, as secrets do. */
-export async function readVote(session: Session, { comment, otp, otpFile }: VoteOptions): Promise<object> {
-  if (otp === undefined && otpFile === undefined) return { comment };
-  const name = 'the one-time code';
-  const code = await readSecret({ name, option: '--otp-file', file: otpFile }, session.terminal);
-  return { comment, otp: secretToString(code, name) };
+/** Approves what is at that path: a request or a proposal. Where a code is missing, says how to give it. */
+export async function approve<T>(session: Session, path: string, options: VoteOptions): Promise<T> {
+  const code = await readCode(session, options);
+  try {
+    return await session.client().post<T>(`${path}/approve`, { comment: options.comment, otp: code });
+  } catch (error) {
+    const asksForIt = error instanceof ApiError && error.errors.some((field) => field.path === 'otp');
+    if (!asksForIt || code !== undefined) throw error;
+    const detail = 'this takes the one-time code of your second factor: give --otp, or --otp-file FILE';
+    throw error.retold({ detail, errors: [] });
+  }
 }
 
-/** `2 of approver, 1 of admin`; `nothing` when all is there. */
-export function missingText({ missing }: ApprovalProgress): string {
+/** It comes from the keyboard, a file or standard input, as secrets do. */
+async function readCode(session: Session, { otp, otpFile }: VoteOptions): Promise<string | undefined> {
+  if (otp === undefined && otpFile === undefined) return undefined;
+  const name = 'the one-time code';
+  const code = await readSecret({ name, option: '--otp-file', file: otpFile }, session.terminal);
+  return secretToString(code, name);
+}
+
+/** `2 of approver, 1 of admin`, with the names of several approvals; `nothing` when all is there. */
+export function missingText({ names, missing }: ApprovalProgress): string {
   if (missing.length === 0) return 'nothing';
-  return missing.map(({ role, m, have }) => `${m - have} of ${role}`).join(', ');
+  return missing
+    .map(({ approval, role, m, have }) => `${m - have} of ${role}${names.length > 1 ? ` (${approval})` : ''}`)
+    .join(', ');
 }
 
 function pathOf(id: string): string {

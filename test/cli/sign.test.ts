@@ -200,7 +200,7 @@ describe('policy', () => {
     expect(valueOf(allowed, 'rule')).toBe('texts');
     const denied = await demo(`policy explain tx demo ${TRANSACTION} --nonce 0 --value 2000000000000000000`);
     expect(denied).toMatchObject({ code: 3, stderr: '' });
-    expect(denied.stdout).toMatch(/^ {2}does not {2}small-payments \(allow\): value: /m);
+    expect(denied.stdout).toMatch(/^ {2}no match {2}small-payments \(allow\): value: /m);
     const typed = await demo('policy explain typed-data demo --input - --json', {
       stdin: JSON.stringify(TYPED_DATA),
     });

@@ -3,10 +3,11 @@ import { Forbidden, type Caller } from '../../access/credentials.ts';
 import type { Principal } from '../../access/principals.ts';
 import type { Role } from '../../access/roles.ts';
 import { describeIntent } from '../../effects/describe.ts';
+import { formatEther, formatUnits } from '../../effects/wording.ts';
 import { parseIntent } from '../../intent/schema.ts';
 import type { JsonValue } from '../../jcs.ts';
-import type { Explanation } from '../../policy/explain.ts';
-import { POLICY_OPERATIONS } from '../../policy/model.ts';
+import type { Explanation, LimitExplanation } from '../../policy/explain.ts';
+import { POLICY_OPERATIONS, type Limit, type Meter } from '../../policy/model.ts';
 import { decisionShape, decisionToJson } from '../decision.ts';
 import { readPolicy } from '../policy-input.ts';
 import { route, type Route } from '../route.ts';
@@ -40,6 +41,7 @@ const explanationShape = decisionShape.extend({
         before: amount,
         max: amount,
         headroom: amount.meta({ description: 'What is left without this request.' }),
+        inWords: z.string().meta({ description: 'What it takes and what is left, in the limit’s unit.' }),
       }),
     ),
   }),
@@ -131,7 +133,7 @@ export function policyRoutes({ policy, reads, access, signing }: Service): Route
         const request = signing.ask({ keyName: key, version, requester, source, breakGlass, intent });
         const explanation = candidate.explain(request, signing.usageOf);
         const effects = describeIntent(intent, request.effects, { tokens: candidate.model.tokens });
-        return explanationToJson(explanation, effects);
+        return explanationToJson(explanation, effects, candidate.model.limits);
       },
     ),
   ];
@@ -140,6 +142,7 @@ export function policyRoutes({ policy, reads, access, signing }: Service): Route
 function explanationToJson(
   { decision, rules, limits }: Explanation,
   effects: readonly string[],
+  inForce: readonly Limit[],
 ): { readonly [name: string]: JsonValue } {
   return {
     ...decisionToJson(decision),
@@ -152,14 +155,30 @@ function explanationToJson(
         matches,
         ...(failed !== undefined && { failed }),
       })),
-      limits: limits.map(({ limit, scope, amount: charged, before, max, headroom }) => ({
-        limit,
-        scope,
-        amount: `${charged}`,
-        before: `${before}`,
-        max: `${max}`,
-        headroom: `${headroom}`,
-      })),
+      limits: limits.map((use) => limitToJson(use, inForce)),
     },
   };
+}
+
+function limitToJson(
+  { limit, scope, amount: charged, before, max, headroom }: LimitExplanation,
+  inForce: readonly Limit[],
+): { readonly [name: string]: JsonValue } {
+  const meter = inForce.find(({ name }) => name === limit)?.meter;
+  const inUnit = (units: bigint): string => formatMetered(units, meter);
+  return {
+    limit,
+    scope,
+    amount: `${charged}`,
+    before: `${before}`,
+    max: `${max}`,
+    headroom: `${headroom}`,
+    inWords: `takes ${inUnit(charged)}; ${inUnit(headroom)} of ${inUnit(max)} left`,
+  };
+}
+
+function formatMetered(units: bigint, meter: Meter | undefined): string {
+  if (meter === undefined) return `${units}`;
+  if (meter.kind === 'token') return `${formatUnits(units, meter.token.decimals)} ${meter.token.name}`;
+  return meter.kind === 'count' ? `${units}` : formatEther(units);
 }
