@@ -7,7 +7,7 @@ import type { Call } from './batches.ts';
 import type { CallEffect, Effect, Effects, MessageEffect, PolicyIntent } from './effect.ts';
 import { isCutOff, knownFunction, type KnownFunction } from './functions.ts';
 import { readSigned } from './permits.ts';
-import { parseSiwe } from './siwe.ts';
+import { looksLikeSiwe, parseSiwe } from './siwe.ts';
 
 /** How deep calls may lie in each other: the path of one has at most this many numbers. */
 const MAX_DEPTH = 4;
@@ -106,10 +106,14 @@ function placeOf(path: string): string {
 
 function decodeMessage(data: Hex): MessageEffect {
   const bytes = fromHex(data);
-  if (!isUtf8(bytes)) return { kind: 'message' };
+  // Of bytes that are no UTF-8, what others make of it: readers in other languages do not mind.
   const text = bytes.toString('utf8');
-  const siwe = parseSiwe(text);
-  return siwe === undefined ? { kind: 'message', text } : { kind: 'message', text, siwe };
+  const readable = isUtf8(bytes) ? { text } : {};
+  const siwe = 'text' in readable ? parseSiwe(text) : undefined;
+  if (siwe !== undefined) return { kind: 'message', text, siwe };
+  return looksLikeSiwe(text)
+    ? { kind: 'message', ...readable, nearSiwe: true }
+    : { kind: 'message', ...readable };
 }
 
 function decodeTypedData(typedData: TypedData, signer: Hex): Effects {

@@ -92,6 +92,8 @@ export interface MessageEffect {
   readonly text?: string;
   /** When it reads as EIP-4361. */
   readonly siwe?: SiweMessage;
+  /** It does not, but somebody may read it so: what a policy says of such messages cannot be decided. */
+  readonly nearSiwe?: true;
 }
 
 export interface TypedDataEffect {

@@ -5,7 +5,13 @@ import type { SiweMessage } from './effect.ts';
 
 /** EIP-4361, "Message Format": what follows the domain in the first line. */
 const PREAMBLE = ' wants you to sign in with your Ethereum account:';
-const LOOKS_LIKE = /wants you to sign in with your ethereum account/i;
+
+/** The words of the first line for which even lax readers look, as `fold` writes them; some stop after them. */
+const WORDS = 'wantsyoutosignin';
+/** The titles of the lines that a message must have, as `fold` writes them. */
+const TITLES = ['uri:', 'version:', 'chainid:', 'nonce:', 'issuedat:'];
+/** Readers that search for single lines do without the others, and without the first line. */
+const ENOUGH_TITLES = 3;
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*$/;
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
@@ -53,11 +59,25 @@ export function parseSiwe(text: string): SiweMessage | undefined {
 }
 
 /**
- * Whether somebody may read the text as a message of EIP-4361, by its first line. If `parseSiwe` does not, then what a
- * policy says of such messages cannot be decided.
+ * Whether somebody may read the text as a message of EIP-4361: it has the words of the first line, or most titles of
+ * the lines below it, whatever the case, spaces, line ends, invisible characters and forms of letters. If `parseSiwe`
+ * does not, then what a policy says of such messages cannot be decided. Letters of other scripts that look alike are
+ * other letters: they deceive eyes, not readers.
  */
 export function looksLikeSiwe(text: string): boolean {
-  return LOOKS_LIKE.test(text);
+  const folded = fold(text);
+  return (
+    folded.replace(/[^a-z]/g, '').includes(WORDS) ||
+    TITLES.filter((title) => folded.includes(title)).length >= ENOUGH_TITLES
+  );
+}
+
+/** What of the text is printable ASCII, in lower case; letters that Unicode holds for variants are plain ones first. */
+function fold(text: string): string {
+  return text
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[^\x21-\x7e]/g, '');
 }
 
 interface Lines {

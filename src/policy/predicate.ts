@@ -235,8 +235,11 @@ function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
       (siwe: SiweMessage) => siwe.expirationTime,
     ),
   ];
-  const siweOf = (effect: Effect): SiweMessage | undefined =>
-    effect.kind === 'message' ? effect.siwe : undefined;
+  const siweOf = (effect: Effect): SiweMessage | undefined => {
+    if (effect.kind !== 'message') return undefined;
+    if (effect.nearSiwe) throw new CountersignError('unprocessable', NEAR_SIWE);
+    return effect.siwe;
+  };
   return {
     holds(subject, effect) {
       const siwe = siweOf(effect);
@@ -249,6 +252,8 @@ function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
     },
   };
 }
+
+const NEAR_SIWE = 'message.siwe: the message looks like one of EIP-4361, but is none to the letter';
 
 /** Of a time of RFC 3339: neither past nor further away than `span` milliseconds. */
 function compileExpiry(span: number): Test<string> {

@@ -140,6 +140,21 @@ describe('effects', () => {
     ]);
   });
 
+  it.each([
+    ['in 16-bit units', 'a wants you to sign in with your Ethereum account:\n', 'utf16le', true],
+    ['with carriage returns', 'a wants you to sign in with your Ethereum account:\r\n', 'utf8', true],
+    ['that is not UTF-8', 'a wants you to sign in with your Ethereum account:\n\xFF', 'latin1', false],
+  ] as const)(
+    'a message that only looks like one of EIP-4361 is marked: %s',
+    (_name, text, encoding, isText) => {
+      const bytes = Buffer.from(text, encoding);
+      const data: Hex = `0x${bytes.toString('hex')}`;
+      expect(decodeEffects({ operation: 'message', data }, SIGNER)).toEqual({
+        effects: [{ kind: 'message', ...(isText ? { text: bytes.toString('utf8') } : {}), nearSiwe: true }],
+      });
+    },
+  );
+
   it('typed data that is not well known is not exposure', () => {
     const body = {
       domain: { name: 'Mail' },

@@ -217,6 +217,69 @@ describe('parseSiwe', () => {
     expect(looksLikeSiwe(text)).toBe(true);
   });
 
+  const [FIRST = '', ...REST] = FULL.split('\n');
+  const FIELDS = REST.join('\n');
+
+  test.each<[string, string]>([
+    ['two spaces in the first line', FULL.replace('wants you', 'wants  you')],
+    ['a tab in the first line', FULL.replace('wants you', 'wants\tyou')],
+    ['a no-break space in the first line', FULL.replace('wants you', 'wants\u00A0you')],
+    ['no space in the first line', FULL.replace('wants you', 'wantsyou')],
+    ['a line break in the first line', FULL.replace('sign in', 'sign\nin')],
+    ['a hyphen in the first line', FULL.replace('sign in', 'sign-in')],
+    ['the first line in upper case', `${FIRST.toUpperCase()}\n${FIELDS}`],
+    ['no colon in the first line', FULL.replace('account:', 'account')],
+    ['another word for the account', FULL.replace('Ethereum account', 'wallet')],
+    ['the account of another chain', FULL.replace('Ethereum', 'Gnosis')],
+    ['a zero-width space', FULL.replace('sign', 'si\u200Bgn')],
+    ['a soft hyphen', FULL.replace('wants', 'wan\u00ADts')],
+    ['a mark for another direction', FULL.replace('wants', '\u202Dwants')],
+    ['an invisible filler', FULL.replace('wants', 'wan\u3164ts')],
+    ['wide letters', FULL.replace('wants', '\uFF57\uFF41\uFF4E\uFF54\uFF53')],
+    ['mathematical letters', FULL.replace('sign', '\u{1D42C}\u{1D422}\u{1D420}\u{1D427}')],
+    ['a dotted capital I', FULL.replace('sign in', 'SIGN \u0130N')],
+    ['an accent', FULL.replace('sign in', 'sign\u0301 in')],
+    ['16-bit units', FULL.split('').join('\0')],
+    ['spaces between all letters', FULL.split('').join(' ')],
+    ['JSON', JSON.stringify({ message: FULL })],
+    ['no first line', FIELDS],
+    ['no first line, titles in lower case and CR', FIELDS.toLowerCase().replaceAll('\n', '\r')],
+    [
+      'the chain, the nonce and the time alone',
+      'Chain ID: 1\nNonce: 12345678\nIssued At: 2026-09-30T16:25:24Z',
+    ],
+    ['wide colons', FIELDS.replaceAll(': ', '\uFF1A')],
+    ['titles without spaces', 'uri:a version:1 nonce:x'],
+  ])('looks like one with %s', (_name, text) => {
+    expect(parseSiwe(text)).toBeUndefined();
+    expect(looksLikeSiwe(text)).toBe(true);
+  });
+
+  test.each<[string, string]>([
+    ['a version and a nonce', 'Version: 2\nNonce: 7'],
+    ['words that are not titles', 'The version, the chain id and the nonce of a URI, issued at noon'],
+    ['another sentence', 'We want you to sign the terms'],
+    ['Chinese', '\u767B\u5F55'.repeat(40)],
+  ])('does not look like one for %s', (_name, text) => {
+    expect(looksLikeSiwe(text)).toBe(false);
+  });
+
+  it('looks like one whatever single change keeps the other parser reading it', () => {
+    const unseen: string[] = [];
+    let read = 0;
+    fc.assert(
+      fc.property(arbitraryParts(), arbitraryMutation(), (parts, mutate) => {
+        const text = mutate(messageOf(parts));
+        if (readByOther(text) === undefined) return;
+        read += 1;
+        if (!looksLikeSiwe(text)) unseen.push(text);
+      }),
+      { numRuns: 1_000, seed: SEED },
+    );
+    expect(unseen).toEqual([]);
+    expect(read).toBeGreaterThan(100);
+  });
+
   it('is not taken by other text', () => {
     expect(parseSiwe('')).toBeUndefined();
     expect(looksLikeSiwe('')).toBe(false);

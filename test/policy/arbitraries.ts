@@ -292,7 +292,7 @@ const rule: Arbitrary = fc.tuple(operation, effect).chain(([name, kind]) => {
           groups: fc.constantFrom(['warm'], ['warm', 'mixed']),
         }),
       ),
-      mode: sometimes(fc.constantFrom('shadow', 'enforce'), 6),
+      mode: sometimes(fc.constantFrom('shadow', 'enforce'), 4),
       hard: kind === 'deny' ? sometimes(fc.boolean(), 1) : fc.constant(undefined as never),
       draining: kind === 'allow' ? sometimes(fc.boolean(), 2) : fc.constant(undefined as never),
       approval: kind === 'require' ? fc.constantFrom('big', 'two') : fc.constant(undefined as never),

@@ -229,8 +229,25 @@ function CAROL_CHECKSUM(): string {
   return '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 }
 
+/** What only looks like one. */
+const nearSiwe = fc
+  .tuple(siwe, fc.nat(3))
+  .map(([text, how]) =>
+    how === 0
+      ? text.replaceAll('\n', '\r\n')
+      : how === 1
+        ? `${text}\n`
+        : how === 2
+          ? text.toUpperCase()
+          : text.slice(text.indexOf('\n')),
+  );
+
 const message = fc
-  .oneof(fc.constantFrom('hello world', 'x', 'abc', 'A'), siwe)
+  .oneof(
+    fc.constantFrom('hello world', 'x', 'abc', 'A'),
+    { weight: 2, arbitrary: siwe },
+    { weight: 1, arbitrary: nearSiwe },
+  )
   .map((text) => parseIntent('message', { message: text }));
 
 const intent: fc.Arbitrary<PolicyIntent> = fc.oneof(

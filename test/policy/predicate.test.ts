@@ -3,7 +3,7 @@ import type { Hex } from '../../src/bytes.ts';
 import type { Intent } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
 import { calldata, members, typedDataOf } from '../effects/intents.ts';
-import { ALICE, BOB, CAROL, NOW, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
+import { ALICE, allow, BOB, CAROL, deny, NOW, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
 
 const TOKEN = BOB;
 const MORE = {
@@ -268,6 +268,52 @@ describe('message', () => {
     [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20T09:59:59Z'), false],
   ])('%j', (condition, intent, expected) => {
     expect(holds({ message: condition }, intent)).toBe(expected);
+  });
+
+  describe('that is nearly a log-in', () => {
+    const siwe = { message: { siwe: { domain: { eq: 'evil.example' } } } };
+    const text =
+      `app.example wants you to sign in with your Ethereum account:\n${mine}\n\n\nURI: https://app.example/in\n` +
+      `Version: 1\nChain ID: 1\nNonce: 12345678\nIssued At: 2026-11-20T09:00:00Z`;
+    const near: readonly (readonly [string, Intent])[] = [
+      ['with carriage returns', message(text.replaceAll('\n', '\r\n'))],
+      ['with a space behind', message(`${text} `)],
+      ['without its first line', message(text.slice(text.indexOf('\n') + 1))],
+      [
+        'that is not UTF-8',
+        { operation: 'message', data: `0x${Buffer.from(`${text}\xff`, 'latin1').toString('hex')}` },
+      ],
+    ];
+
+    test.each(near)('is denied where a deny rule asks about log-ins, %s', (_name, intent) => {
+      const policy = policyWith(MORE, allow(['message']), deny(['message'], siwe));
+      expect(policy.evaluate(request(intent))).toMatchObject({
+        effect: 'deny',
+        rule: 'd',
+        reason: 'deny rule "d" could not be evaluated, so it denies this message',
+      });
+    });
+
+    test.each(near)('is allowed by no rule about log-ins, %s', (_name, intent) => {
+      const policy = policyWith(MORE, allow(['message'], siwe), {
+        ...allow(['message'], { not: siwe }),
+        id: 'b',
+      });
+      const predicate =
+        'the rule could not be evaluated: message.siwe: the message looks like one of EIP-4361, but is none to the letter';
+      expect(policy.evaluate(request(intent))).toMatchObject({
+        effect: 'deny',
+        failed: [
+          { rule: 'a', predicate },
+          { rule: 'b', predicate },
+        ],
+      });
+    });
+
+    test.each(near)('is text as any other where no rule asks about log-ins, %s', (_name, intent) => {
+      const policy = policyWith(MORE, allow(['message']), deny(['message'], { message: { re2: 'x' } }));
+      expect(policy.evaluate(request(intent)).effect).toBe('allow');
+    });
   });
 });
 

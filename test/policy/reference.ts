@@ -393,11 +393,13 @@ function encodeType(types: Json, name: string): string {
     .join('');
 }
 
-function testsMessage(at: Case, { re2, siwe }: Json): boolean {
+function testsMessage(at: Case, { re2, siwe }: Json): Truth {
   const { effect, request } = at;
   if (effect.kind !== 'message') return false;
   if (re2 !== undefined)
     return effect.text !== undefined && new RegExp(`^(?:${re2})$`, 'su').test(effect.text);
+  // Somebody may read it as a log-in that the rule is about.
+  if (effect.nearSiwe) return 'error';
   const found = effect.siwe;
   if (found === undefined || found.address !== request.key.address) return false;
   const { domain, uri, chainId, expiresWithin } = siwe;
