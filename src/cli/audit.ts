@@ -157,6 +157,8 @@ function entryText({ index, leafHash, entry }: AuditEntry): string {
     ],
     ['operation', operation],
     ['decision', decision && `${decision.effect}: ${decision.reason}`],
+    ['approved by', decision?.approvers?.join(', ')],
+    ['in shadow', decision?.shadow?.map(({ rule, effect }) => `${rule} would ${effect}`).join(', ')],
     ['policy', decision && `revision ${decision.policyRevision}, ${decision.policyHash}`],
     ['digest', digest],
     ['signature', signature],

@@ -27,6 +27,7 @@ rules:
         - chainId: { eq: 1 }
         - to: { in: ["${PAYEE}"] }
         - maxTotalFee: { lte: "0.01 ether" }
+  - { id: trial, effect: deny, mode: shadow, operations: [transaction], when: { value: { gt: "0.5 ether" } } }
 breakGlass: { approval: emergency, principals: { roles: [signer] }, keys: { names: [demo] }, operations: [transaction] }
 `;
 }
@@ -194,6 +195,13 @@ describe('request', () => {
     expect(valueOf(approved, 'status')).toBe('signed');
     expect(valueOf(approved, 'approved by')).toMatch(/^alice at \S+ \(one-time code\)$/);
     expect(valueOf(await demo(`request show ${id}`), 'raw transaction')).toMatch(/^0x02/);
+
+    const { items } = jsonOf(await admin('audit show --kind sign --limit 1 --json')) as {
+      items: { index: number }[];
+    };
+    const entry = await admin(`audit show ${items[0]?.index}`);
+    expect(valueOf(entry, 'approved by')).toBe('alice');
+    expect(valueOf(entry, 'in shadow')).toBe('trial would deny');
   });
 });
 
