@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
@@ -78,6 +79,8 @@ export interface Config {
   /** Absolute. */
   readonly data: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** What audit entries call this machine. */
+  readonly node: string;
   /** What protects a keyring that is to be made; an existing one keeps its own. */
   readonly seal: 'file' | 'passphrase';
   /** Make a demo key and a demo signer at the first start. */
@@ -100,6 +103,10 @@ const rateLimitSchema = z.strictObject({
 const settingsSchema = z.strictObject({
   data: z.string().min(1).optional(),
   listen: z.string().optional(),
+  node: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be 1 to 63 of letters, digits, ".", "_" and "-"')
+    .optional(),
   seal: z.enum(['file', 'passphrase']).optional(),
   demo: z.boolean().optional(),
   logLevel: z.enum(['info', 'warn', 'error', 'silent']).optional(),
@@ -125,6 +132,7 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
   return {
     data: path.resolve(settings.data ?? 'data'),
     listen: parseListen(settings.listen ?? '127.0.0.1:8700', tls !== undefined),
+    node: settings.node ?? hostname(),
     seal: settings.seal ?? 'file',
     demo: settings.demo ?? true,
     logLevel: settings.logLevel ?? 'info',
@@ -150,6 +158,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Settings {
   const values = defined({
     data: environment['COUNTERSIGN_DATA'],
     listen: environment['COUNTERSIGN_LISTEN'],
+    node: environment['COUNTERSIGN_NODE'],
     seal: environment['COUNTERSIGN_SEAL'],
     logLevel: environment['COUNTERSIGN_LOG_LEVEL'],
   });

@@ -12,6 +12,8 @@ import { ProposalService } from './approvals/proposals.ts';
 import { SecondFactor } from './approvals/second-factor.ts';
 import { systemAct } from './audit/act.ts';
 import { Checkpointer } from './audit/checkpointer.ts';
+import { ClockWatch } from './audit/clock-watch.ts';
+import { AuditGate } from './audit/gate.ts';
 import { AuditLog } from './audit/log.ts';
 import type { CheckpointWrites } from './audit/stored-entry.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
@@ -21,6 +23,7 @@ import { Admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { KEEP_ANSWERS_MS, RequestAct } from './http/idempotency.ts';
 import { accessRoutes } from './http/routes/access.ts';
+import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
 import { keyRoutes } from './http/routes/keys.ts';
 import { policyToolRoutes } from './http/routes/policy-tools.ts';
@@ -66,8 +69,10 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const version = packageVersion();
   const storage = openSqliteStorage(config.data, () => `countersign.local/${randomBytes(8).toString('hex')}`);
   const { reads, origin } = storage;
-  const audit = new AuditLog<StorageTx>(storage);
+  const audit = new AuditLog<StorageTx>(storage, { node: config.node, version });
   const system = systemAct<StorageTx>(audit);
+  const clock = new ClockWatch(system);
+  const gate = new AuditGate([() => audit.hindrance]);
 
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),
@@ -94,6 +99,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     denied: reads,
     desk: new RequestBook(reads, policy),
     custody,
+    gate,
   });
   const secondFactor = new SecondFactor(reads, custody);
   const approvals = new ApprovalService({
@@ -102,7 +108,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     keys,
     signing,
     secondFactor,
-    actOf: (actor, requestId) => new RequestAct(audit, actor, requestId),
+    actOf: (actor, requestId) => new RequestAct(audit, { actor, requestId, arrived: performance.now() }),
   });
   const proposals = new ProposalService({ reads, policy, secondFactor });
   const checkpoints: CheckpointWrites = {
@@ -126,6 +132,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     else if (sealed) reasons.push('sealed: countersign unseal (POST /v1/sys/unseal)');
     if (audit.failure !== undefined)
       reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
+    else reasons.push(...gate.reasons());
     if (policy.problem !== undefined) reasons.push(`no policy: ${policy.problem}`);
     return reasons;
   };
@@ -183,12 +190,14 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       ...accessRoutes(service),
       ...secondFactorRoutes(service),
       ...auditRoutes(service),
+      ...auditTreeRoutes(service),
     ],
     version,
   );
 
   try {
     await supervisor.start();
+    const { time } = storage.head();
     await system.record({
       kind: 'service.started',
       outcome: 'done',
@@ -211,6 +220,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     // So that there is one from the first moment on; while sealed, the first after unsealing.
     await checkpointer.current().catch(() => undefined);
     checkpointer.start();
+    clock.start(time);
     const housekeeping = setInterval(() => {
       const time = new Date(Date.now() - KEEP_ANSWERS_MS).toISOString();
       try {
@@ -236,6 +246,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         checkpointer.stop();
+        clock.stop();
         await refusals.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.

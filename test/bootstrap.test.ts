@@ -6,6 +6,7 @@ import { AuditLog } from '../src/audit/log.ts';
 import { loadNewestPolicy, POLICY_FILE } from '../src/bootstrap.ts';
 import { compilePolicy, PolicyInForce, type StoredPolicy } from '../src/policy/policy.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../src/storage/sqlite/storage.ts';
+import { SERVICE } from './audit/memory-log.ts';
 
 let folder: string;
 let storage: Storage;
@@ -15,7 +16,7 @@ let notes: string[];
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'bootstrap-'));
   storage = openSqliteStorage(folder, () => 'example.org/log');
-  log = new AuditLog(storage);
+  log = new AuditLog(storage, SERVICE);
 });
 
 afterEach(() => {

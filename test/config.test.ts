@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../src/config.ts';
@@ -17,6 +17,7 @@ describe('configuration', () => {
   it('has defaults that work', () => {
     expect(loadConfig({}, {})).toEqual({
       data: path.resolve('data'),
+      node: hostname(),
       listen: { host: '127.0.0.1', port: 8700 },
       seal: 'file',
       demo: true,

@@ -49,7 +49,7 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
       ...entryOf(draft),
       kind: 'request.created',
       outcome: 'done',
-      intent: intentForLog(draft.intent),
+      ...intentForLog(draft.intent),
       detail,
     };
     return await act.commit(entry, (tx) => {

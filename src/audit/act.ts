@@ -1,9 +1,9 @@
 import type { JsonValue } from '../jcs.ts';
-import type { EntryDraft } from './entry.ts';
+import type { Recordable } from './entry.ts';
 import type { Receipt, Recorder } from './log.ts';
 
 /** What the acting code says of an entry; who asked and under which request id is added by the act. */
-export type ActDraft = Omit<EntryDraft, 'actor' | 'requestId'>;
+export type ActDraft = Omit<Recordable, 'actor' | 'requestId' | 'elapsedUs'>;
 
 /**
  * One request that does something, or tries to. All that comes of it goes through here, so that every entry names

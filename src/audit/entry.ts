@@ -22,6 +22,13 @@ export const ENTRY_KINDS = [
   'credential.locked',
   'totp.enrolled',
   'totp.reset',
+  'audit.read',
+  'audit.exported',
+  'audit.key_rotated',
+  'audit.sink_stalled',
+  'audit.sink_resumed',
+  'audit.split_view',
+  'clock.stepped',
   'policy.loaded',
   'policy.proposed',
   'policy.approved',
@@ -71,12 +78,13 @@ export interface EntryKey {
   readonly tags?: readonly string[];
 }
 
-/** What a limit's window held before, and what this takes from it. Decimal: wei, base units of the token, or a count. */
+/** What a limit's window held before, and holds with what this takes from it. Decimal: wei, base units of the token, or a count. */
 export interface EntryLimit {
   readonly limit: string;
   readonly scope: string;
   readonly amount: string;
   readonly before: string;
+  readonly after: string;
   readonly max: string;
 }
 
@@ -118,6 +126,23 @@ export interface EntryDraft {
   readonly decision?: EntryDecision;
   /** Anything else worth knowing of this kind of entry; flat, no secrets. */
   readonly detail?: { readonly [name: string]: JsonValue };
+  /** Microseconds from the arrival of the request to the hand-over to the log. */
+  readonly elapsedUs?: number;
+}
+
+/** A draft, and bytes too long for an entry: kept beside it under their SHA-256, which the entry names. */
+export interface Recordable extends EntryDraft {
+  readonly beside?: Uint8Array | undefined;
+}
+
+/** Which process wrote an entry. */
+export interface EntryService {
+  /** The machine, as its operator calls it. */
+  readonly node: string;
+  /** Of the program. */
+  readonly version: string;
+  /** Index of the first entry that the process wrote: it tells the runs of the service apart. */
+  readonly epoch: number;
 }
 
 export interface Entry extends EntryDraft {
@@ -127,6 +152,7 @@ export interface Entry extends EntryDraft {
   readonly index: number;
   /** RFC 3339, UTC, milliseconds; never decreases along the log. */
   readonly time: string;
+  readonly service: EntryService;
 }
 
 /** The most an entry may take, so that its length fits the 16-bit prefix of a C2SP entry bundle. */

@@ -1,5 +1,6 @@
+import { hash } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
-import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryDraft } from './entry.ts';
+import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryService, type Recordable } from './entry.ts';
 import { leafHash, type Frontier } from './tree/merkle.ts';
 
 /** Where an entry stands in the log; goes out with every answer. */
@@ -20,7 +21,7 @@ export interface Recorder<Tx> {
    *
    * @param effects runs synchronously inside the commit; must not keep `tx`.
    */
-  record<T>(draft: EntryDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T>;
+  record<T>(draft: Recordable, effects: (tx: Tx, receipt: Receipt) => T): Promise<T>;
 }
 
 export interface LogHead {
@@ -31,6 +32,8 @@ export interface LogHead {
 
 export interface EntryWrites {
   appendEntry(entry: Entry, bytes: Uint8Array, leafHash: Uint8Array): void;
+  /** @param sha256 32 bytes. The same bytes are kept once. */
+  keepData(sha256: Uint8Array, data: Uint8Array): void;
   saveHead(head: LogHead): void;
 }
 
@@ -43,7 +46,7 @@ export interface LogStorage<Tx> {
 }
 
 interface Item<Tx> {
-  readonly draft: EntryDraft;
+  readonly draft: Recordable;
   readonly effects: (tx: Tx, receipt: Receipt) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -60,15 +63,21 @@ const MAX_QUEUE = 10_000;
  */
 export class AuditLog<Tx> implements Recorder<Tx> {
   readonly #storage: LogStorage<Tx>;
+  readonly #service: EntryService;
   readonly #now: () => Date;
   #head: LogHead;
   #queue: Item<Tx>[] = [];
   #failure: string | undefined;
 
-  constructor(storage: LogStorage<Tx>, now: () => Date = () => new Date()) {
+  constructor(
+    storage: LogStorage<Tx>,
+    service: Omit<EntryService, 'epoch'>,
+    now: () => Date = () => new Date(),
+  ) {
     this.#storage = storage;
     this.#now = now;
     this.#head = storage.head();
+    this.#service = { ...service, epoch: this.#head.frontier.size };
   }
 
   get size(): number {
@@ -80,18 +89,20 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     return this.#failure;
   }
 
+  /** Why nothing should be begun now whose entry would have to be taken, or undefined while there is room. */
+  get hindrance(): string | undefined {
+    if (this.#failure !== undefined) return UNWRITABLE;
+    return this.#queue.length >= MAX_QUEUE ? CROWDED : undefined;
+  }
+
   /** The tree as it stands on disk. */
   get tree(): Frontier {
     return this.#head.frontier;
   }
 
-  record<T>(draft: EntryDraft, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
-    if (this.#failure !== undefined) return Promise.reject(unavailable());
-    if (this.#queue.length >= MAX_QUEUE) {
-      return Promise.reject(
-        new CountersignError('unavailable', 'too many decisions wait to be logged; try again'),
-      );
-    }
+  record<T>(draft: Recordable, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
+    const { hindrance } = this;
+    if (hindrance !== undefined) return Promise.reject(new CountersignError('unavailable', hindrance));
     return new Promise((resolve, reject) => {
       this.#queue.push({ draft, effects, resolve: resolve as (value: unknown) => void, reject });
       if (this.#queue.length === 1) setImmediate(() => this.#drain());
@@ -147,7 +158,8 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       for (const item of batch) {
         try {
           const value = this.#storage.nested(() => {
-            const entry: Entry = { ...item.draft, v: 1, index: frontier.size, time };
+            const { beside, ...draft } = item.draft;
+            const entry: Entry = { ...draft, v: 1, index: frontier.size, time, service: this.#service };
             const bytes = encodeEntry(entry);
             if (bytes.length > MAX_ENTRY_BYTES) {
               throw new CountersignError(
@@ -158,6 +170,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
             const leaf = leafHash(bytes);
             const value = item.effects(tx, { index: entry.index, leafHash: leaf.toString('hex') });
             tx.appendEntry(entry, bytes, leaf);
+            if (beside !== undefined) tx.keepData(hash('sha256', beside, 'buffer'), beside);
             frontier.append(leaf);
             return value;
           });
@@ -173,9 +186,9 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   }
 }
 
+const UNWRITABLE = 'the audit log cannot be written, so nothing is decided or signed';
+const CROWDED = 'too many decisions wait to be logged; try again';
+
 function unavailable(): CountersignError {
-  return new CountersignError(
-    'unavailable',
-    'the audit log cannot be written, so nothing is decided or signed',
-  );
+  return new CountersignError('unavailable', UNWRITABLE);
 }

@@ -36,6 +36,8 @@ export interface AuditReads {
   /** In the order that the query asks for. */
   entries(query: EntryQuery): StoredEntry[];
   entry(index: number): StoredEntry | undefined;
+  /** What is kept beside the entries under its SHA-256, 32 bytes. */
+  data(sha256: Uint8Array): Uint8Array | undefined;
   latestCheckpoint(): StoredCheckpoint | undefined;
   /** Those over a larger tree than `size`, smallest first. */
   checkpointsAfter(size: number, limit: number): StoredCheckpoint[];

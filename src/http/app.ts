@@ -6,6 +6,7 @@ import { CountersignError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { actorOf, type Admission } from './admission.ts';
+import { Content, sendContent } from './content.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
 import { STATUS_OF, toProblem, type Problem } from './problems.ts';
@@ -40,6 +41,7 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
     const given = req.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     res.locals['requestId'] = requestId;
+    res.locals['arrived'] = performance.now();
     res.set({
       'X-Request-Id': requestId,
       'Cache-Control': 'no-store',
@@ -55,7 +57,7 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
     app[route.method.toLowerCase() as 'get' | 'post' | 'patch'](path, async (req, res) => {
       const stop = metrics.startRequest(route.method, route.path);
       try {
-        send(res, await answer(route, req, res));
+        await send(res, await answer(route, req, res));
       } catch (error) {
         sendProblem(res, error);
       } finally {
@@ -96,11 +98,13 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
       const key = idempotencyKey(route, req, caller.principal.id, raw);
       const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
       return await once(key, res, route, admit, (caller) => {
-        const act = new RequestAct(service.log, actorOf(caller), requestId, keep);
+        const asked = { actor: actorOf(caller), requestId, arrived: res.locals['arrived'] as number };
+        const act = new RequestAct(service.log, asked, keep);
         const context = {
           requestId,
           caller,
           act,
+          header: (name: string) => req.get(name),
           problemOf: (error: unknown) => problemOf(error, requestId),
         };
         return route.run({ params, query, body }, context);
@@ -174,9 +178,10 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
   }
 }
 
-function send(res: Response, { status, body, mediaType }: Reply): void {
+async function send(res: Response, { status, body, mediaType }: Reply): Promise<void> {
   res.status(status);
-  if (typeof body === 'string') res.type(mediaType ?? 'text/plain').send(body);
+  if (body instanceof Content) await sendContent(res.type(mediaType ?? 'application/octet-stream'), body);
+  else if (typeof body === 'string') res.type(mediaType ?? 'text/plain').send(body);
   else res.type('application/json').send(JSON.stringify(body));
 }
 

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Act, ActDraft, Answer } from '../audit/act.ts';
-import type { EntryActor } from '../audit/entry.ts';
+import type { EntryActor, Recordable } from '../audit/entry.ts';
 import type { Receipt, Recorder } from '../audit/log.ts';
 import { CountersignError, invalidField } from '../errors.ts';
 import { canonicalize } from '../jcs.ts';
@@ -74,6 +74,14 @@ export function findKeptAnswer(reads: IdempotencyReads, key: IdempotencyKey): An
   return JSON.parse(kept.answer) as Answer;
 }
 
+/** Who asked, and when. */
+export interface Asked {
+  readonly actor: EntryActor;
+  readonly requestId: string;
+  /** By `performance.now()`. */
+  readonly arrived: number;
+}
+
 interface Keep {
   readonly key: IdempotencyKey;
   readonly secret: boolean;
@@ -84,14 +92,12 @@ interface Keep {
 /** One HTTP request's act: its entries name the caller, and its answer is kept when it has an idempotency key. */
 export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
   readonly #recorder: Recorder<Tx>;
-  readonly #actor: EntryActor;
-  readonly #requestId: string;
+  readonly #asked: Asked;
   readonly #keep: Keep | undefined;
 
-  constructor(recorder: Recorder<Tx>, actor: EntryActor, requestId: string, keep?: Keep) {
+  constructor(recorder: Recorder<Tx>, asked: Asked, keep?: Keep) {
     this.#recorder = recorder;
-    this.#actor = actor;
-    this.#requestId = requestId;
+    this.#asked = asked;
     this.#keep = keep;
   }
 
@@ -133,10 +139,11 @@ export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
       key === undefined || whole === undefined
         ? undefined
         : { key, secret: false, whole: { key: whole, reads } };
-    return { act: new RequestAct(this.#recorder, this.#actor, this.#requestId, keep), key };
+    return { act: new RequestAct(this.#recorder, this.#asked, keep), key };
   }
 
-  #complete(draft: ActDraft): ActDraft & { readonly actor: EntryActor; readonly requestId: string } {
-    return { ...draft, actor: this.#actor, requestId: this.#requestId };
+  #complete(draft: ActDraft): Recordable {
+    const { actor, requestId, arrived } = this.#asked;
+    return { ...draft, actor, requestId, elapsedUs: Math.round((performance.now() - arrived) * 1_000) };
   }
 }

@@ -3,6 +3,7 @@ import type { Caller } from '../access/credentials.ts';
 import type { Role } from '../access/roles.ts';
 import type { Answer } from '../audit/act.ts';
 import { parseWith } from '../schema.ts';
+import { Content } from './content.ts';
 import type { RequestAct } from './idempotency.ts';
 import type { Problem } from './problems.ts';
 import type { ServiceTx } from './service.ts';
@@ -14,8 +15,8 @@ export type Method = 'GET' | 'POST' | 'PATCH';
 
 export interface Reply {
   readonly status: number;
-  /** JSON, or text with the media type beside it. */
-  readonly body: Answer | string;
+  /** JSON, or text or content with the media type beside it. */
+  readonly body: Result;
   readonly mediaType?: string;
 }
 
@@ -64,6 +65,8 @@ export interface RouteContext {
   readonly requestId: string;
   readonly caller: Caller;
   readonly act: RequestAct<ServiceTx>;
+  /** A header of the request. */
+  readonly header: (name: string) => string | undefined;
   /** What is said of an error inside a good answer. An error of ours is in the service's log then, too. */
   readonly problemOf: (error: unknown) => Problem;
 }
@@ -74,7 +77,7 @@ export interface Route extends RouteSpec {
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
-type Result = Answer | string;
+type Result = Answer | string | Content;
 
 type Inputs<S extends RouteSpec> = {
   readonly params: Parsed<S['params']>;
@@ -122,12 +125,16 @@ function parseInputs<S extends RouteSpec>(spec: S, input: RouteInput): Inputs<S>
 
 function reply({ answer, statusOf }: RouteSpec, body: Result): Reply {
   return {
-    status: typeof body === 'string' ? answer.status : (statusOf?.(body) ?? answer.status),
+    status:
+      typeof body === 'string' || body instanceof Content
+        ? answer.status
+        : (statusOf?.(body) ?? answer.status),
     body,
     ...(answer.mediaType !== undefined && { mediaType: answer.mediaType }),
   };
 }
 
 function isReply(result: Result | Reply): result is Reply {
-  return typeof result !== 'string' && typeof result['status'] === 'number' && 'body' in result;
+  if (typeof result === 'string' || result instanceof Content) return false;
+  return typeof result['status'] === 'number' && 'body' in result;
 }

@@ -1,4 +1,5 @@
 import type { Act, ActDraft } from '../audit/act.ts';
+import type { ReleaseGate } from '../audit/gate.ts';
 import { toHex, type Hex } from '../bytes.ts';
 import { decodeEffects } from '../effects/decode.ts';
 import type { PolicyIntent } from '../effects/effect.ts';
@@ -64,6 +65,7 @@ export interface SigningParts<Tx extends SignTx> {
   readonly denied: DeniedReads;
   readonly desk: ApprovalDesk<Tx>;
   readonly custody: Custody;
+  readonly gate: ReleaseGate;
 }
 
 /** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
@@ -84,6 +86,8 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const { version: number, address } = keys.version(key, version ?? key.primary);
     return {
       principal: requester,
+      // A version cannot be `draining` yet: there is no rotation, so states are `enabled` and `disabled` only. Until that
+      // state says it, every version but the primary counts as superseded, and needs a rule that was written for such.
       key: { name: key.name, tags: key.tags, address, draining: number !== key.primary },
       intent,
       effects: decodeEffects(intent, address),
@@ -98,8 +102,9 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
    * keeps a signature from being made. Whoever carries out an approved request gives an act whose commit notes that.
    */
   async sign(act: Act<Tx>, request: SignRequest): Promise<SignAnswer | PendingAnswer> {
-    const { keys, custody, ledger, nonces } = this.#parts;
+    const { keys, custody, ledger, nonces, gate } = this.#parts;
     custody.requireUnsealed();
+    gate.requireOpen();
     const asked = this.#read(request);
     // From here to the reservations nothing may be awaited: that is what makes limits exact.
     const { decision, charges } = this.#decide(asked);
@@ -113,6 +118,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const { key, operation, preimage, digest, claim } = asked;
     let slot: Reservation | undefined;
     let charge: ChargeReservation | undefined;
+    let answer: SignAnswer;
     try {
       const version = keys.signingVersion(key, request.version);
       if (decision.effect === 'require') {
@@ -125,7 +131,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       // Two hashes of the same bytes, made in two processes.
       if (toHex(signature.digest) !== digest)
         throw new CountersignError('internal', 'the digests of the two processes differ');
-      return await this.#release(act, asked, draft, { decision, signature, slot, charge });
+      answer = await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
       await act.record({ ...draft, ...failureOf(error, draft.detail) });
       throw error;
@@ -133,6 +139,8 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       slot?.release();
       charge?.release();
     }
+    await gate.covered(answer.receipt.index);
+    return answer;
   }
 
   #read(request: SignRequest): Asked {
@@ -187,7 +195,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     });
   }
 
-  /** The one place where a signature leaves: after the entry that says so is on disk. */
+  /** The signature's entry and all that it changes, in one commit: nothing of it leaves before that is on disk. */
   async #release(act: Act<Tx>, asked: Asked, draft: Draft, made: Made): Promise<SignAnswer> {
     const { custody, keys, policy } = this.#parts;
     const { request, key, version, operation, digest } = asked;

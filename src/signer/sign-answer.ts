@@ -18,6 +18,7 @@ export interface SignAnswer {
   readonly r: Hex;
   readonly s: Hex;
   readonly yParity: number;
+  readonly receipt: { readonly index: number; readonly leafHash: string };
 }
 
 /** A signature in the forms that it goes out in. */

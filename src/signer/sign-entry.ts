@@ -8,7 +8,7 @@ import type { Decision, PolicyRequest } from '../policy/decision.ts';
 import { intentForLog } from './intent-for-log.ts';
 
 /** What every audit entry of one request to sign has in common, before it is decided. */
-export type Described = Pick<ActDraft, 'kind' | 'key' | 'intent' | 'detail'> & {
+export type Described = Pick<ActDraft, 'kind' | 'key' | 'intent' | 'beside' | 'detail'> & {
   readonly operation: Operation;
 };
 
@@ -46,7 +46,7 @@ export function describe(key: Key, version: KeyVersion, intent: Intent, asked: A
       ...(tags.length > 0 && { tags }),
     },
     operation: intent.operation,
-    intent: intentForLog(intent),
+    ...intentForLog(intent),
     ...detailOf(asked),
   };
 }
@@ -83,6 +83,7 @@ export function decisionForLog(decision: Decision, approved: Approved | undefine
         scope,
         amount: `${amount}`,
         before: `${before}`,
+        after: `${before + amount}`,
         max: `${max}`,
       })),
     }),

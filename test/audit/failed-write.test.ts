@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { EntryDraft } from '../../src/audit/entry.ts';
 import { AuditLog, type LogStorage } from '../../src/audit/log.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
+import { SERVICE } from './memory-log.ts';
 
 const DRAFT: EntryDraft = { kind: 'service.started', outcome: 'done' };
 const unavailable = expect.objectContaining({ code: 'unavailable' }) as Error;
@@ -32,7 +33,7 @@ it('a failed commit is the last one, also when more was queued than one takes', 
       storage.commit(work);
     },
   };
-  const log = new AuditLog(failing);
+  const log = new AuditLog(failing, SERVICE);
   const results = await Promise.allSettled(
     Array.from({ length: 600 }, () => log.record(DRAFT, () => undefined)),
   );
@@ -44,13 +45,14 @@ it('a failed commit is the last one, also when more was queued than one takes', 
 });
 
 it('nothing is written beside the log after a failed commit', async () => {
-  const log = new AuditLog({
+  const failing = {
     head: () => storage.head(),
-    nested: (work) => storage.nested(work),
+    nested: <T>(work: () => T): T => storage.nested(work),
     commit: () => {
       throw new Error('disk I/O error');
     },
-  });
+  };
+  const log = new AuditLog(failing, SERVICE);
   let written = 0;
   log.writeBeside(() => written++);
   await expect(log.record(DRAFT, () => undefined)).rejects.toThrow(unavailable);
@@ -59,7 +61,7 @@ it('nothing is written beside the log after a failed commit', async () => {
 });
 
 it('a failed write beside the log is the last one of all, and rejects what is queued', async () => {
-  const log = new AuditLog(storage);
+  const log = new AuditLog(storage, SERVICE);
   await log.record(DRAFT, () => undefined);
   const queued = log.record(DRAFT, () => undefined);
   const fail = (): void => {

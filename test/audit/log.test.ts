@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +9,7 @@ import { Frontier, leafHash } from '../../src/audit/tree/merkle.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { canonicalize, type JsonValue } from '../../src/jcs.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
+import { SERVICE } from './memory-log.ts';
 
 const DRAFT: EntryDraft = { kind: 'service.started', outcome: 'done' };
 
@@ -57,7 +59,7 @@ const entries = (): readonly {
 describe('the audit log', () => {
   it('puts what was asked for together in one commit, in order', async () => {
     const watcher = watched();
-    const log = new AuditLog(watcher);
+    const log = new AuditLog(watcher, SERVICE);
     const receipts = await Promise.all(
       Array.from({ length: 100 }, (_, i) =>
         log.record({ ...DRAFT, requestId: `r${i}` }, (_tx, receipt) => receipt),
@@ -72,7 +74,7 @@ describe('the audit log', () => {
   });
 
   it('stores canonical bytes whose hashes make the tree that is on disk', async () => {
-    const log = new AuditLog(storage);
+    const log = new AuditLog(storage, SERVICE);
     for (let i = 0; i < 13; i++) await log.record(DRAFT, () => undefined);
     const frontier = new Frontier();
     for (const { bytes, json, leaf } of entries()) {
@@ -85,19 +87,19 @@ describe('the audit log', () => {
   });
 
   it('goes on where it was after a restart', async () => {
-    const first = new AuditLog(storage);
+    const first = new AuditLog(storage, SERVICE);
     await first.record(DRAFT, () => undefined);
     await first.record(DRAFT, () => undefined);
     storage.close();
     storage = openSqliteStorage(folder, () => 'another.example/log');
     expect(storage.origin).toBe('example.org/log');
-    const second = new AuditLog(storage);
+    const second = new AuditLog(storage, SERVICE);
     expect(second.size).toBe(2);
     await expect(second.record(DRAFT, (_tx, { index }) => index)).resolves.toBe(2);
   });
 
   it('writes effects with their entry, or neither', async () => {
-    const log = new AuditLog(storage);
+    const log = new AuditLog(storage, SERVICE);
     const insert = (name: string) => (tx: StorageTx) => {
       tx.insertPrincipal({ id: name, name: 'same', roles: ['signer'], state: 'enabled', createdAt: '' });
       return name;
@@ -117,7 +119,7 @@ describe('the audit log', () => {
   });
 
   it('undoes every effect of an item that fails after its first', async () => {
-    const log = new AuditLog(storage);
+    const log = new AuditLog(storage, SERVICE);
     const failing = log.record(DRAFT, (tx) => {
       tx.insertPrincipal({ id: 'x', name: 'x', roles: ['signer'], state: 'enabled', createdAt: '' });
       throw new CountersignError('nonce_conflict', 'too late');
@@ -136,6 +138,7 @@ describe('the audit log', () => {
           order.push('durable');
         },
       }),
+      SERVICE,
     );
     await log.record(DRAFT, () => order.push('effects')).then(() => order.push('answered'));
     expect(order).toEqual(['effects', 'durable', 'answered']);
@@ -150,6 +153,7 @@ describe('the audit log', () => {
           if (broken) throw new Error('disk I/O error');
         },
       }),
+      SERVICE,
     );
     await log.record(DRAFT, () => undefined);
     broken = true;
@@ -163,7 +167,7 @@ describe('the audit log', () => {
   });
 
   it('refuses an entry that is too large, and goes on', async () => {
-    const log = new AuditLog(storage);
+    const log = new AuditLog(storage, SERVICE);
     const large = { ...DRAFT, detail: { text: 'x'.repeat(66_000) } };
     await expect(log.record(large, () => undefined)).rejects.toMatchObject({ code: 'payload_too_large' });
     await expect(log.record(DRAFT, (_tx, { index }) => index)).resolves.toBe(0);
@@ -171,7 +175,7 @@ describe('the audit log', () => {
 
   it('keeps its times in order when the clock steps back', async () => {
     const clock = ['2026-01-02T00:00:00.000Z', '2026-01-01T00:00:00.000Z', '2026-01-03T00:00:00.000Z'];
-    const log = new AuditLog(storage, () => new Date(clock.shift() ?? ''));
+    const log = new AuditLog(storage, SERVICE, () => new Date(clock.shift() ?? ''));
     for (let i = 0; i < 3; i++) await log.record(DRAFT, () => undefined);
     expect(entries().map(({ json }) => json['time'])).toEqual([
       '2026-01-02T00:00:00.000Z',
@@ -180,9 +184,44 @@ describe('the audit log', () => {
     ]);
   });
 
+  it('says in each entry which machine and which run of the service wrote it', async () => {
+    const first = new AuditLog(storage, SERVICE);
+    for (let i = 0; i < 2; i++) await first.record(DRAFT, () => undefined);
+    await new AuditLog(storage, { node: 'other', version: '2.0.0' }).record(DRAFT, () => undefined);
+    expect(entries().map(({ json }) => json['service'])).toEqual([
+      { ...SERVICE, epoch: 0 },
+      { ...SERVICE, epoch: 0 },
+      { node: 'other', version: '2.0.0', epoch: 2 },
+    ]);
+  });
+
+  it('keeps long data beside the entry, once, and not at all when the effects fail', async () => {
+    const log = new AuditLog(storage, SERVICE);
+    const beside = Buffer.alloc(100_000, 1);
+    const sha256 = hash('sha256', beside, 'buffer');
+    const failing = log.record({ ...DRAFT, beside }, () => {
+      throw new CountersignError('conflict', 'no');
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'conflict' });
+    expect(storage.reads.data(sha256)).toBeUndefined();
+    for (let i = 0; i < 2; i++) await log.record({ ...DRAFT, beside }, () => undefined);
+    expect(Buffer.from(storage.reads.data(sha256)!)).toEqual(beside);
+    expect(entries()[0]?.bytes.length).toBeLessThan(500);
+  });
+
+  it('takes no more than its queue holds, says so before anything is begun, and goes on', async () => {
+    const log = new AuditLog(storage, SERVICE);
+    const queued = Array.from({ length: 10_000 }, () => log.record(DRAFT, () => undefined));
+    expect(log.hindrance).toMatch(/too many/);
+    await expect(log.record(DRAFT, () => undefined)).rejects.toMatchObject({ code: 'unavailable' });
+    await Promise.all(queued);
+    expect(log.hindrance).toBeUndefined();
+    expect(log.size).toBe(10_000);
+  });
+
   it('holds more than one commit takes', async () => {
     const watcher = watched();
-    const log = new AuditLog(watcher);
+    const log = new AuditLog(watcher, SERVICE);
     await Promise.all(Array.from({ length: 1200 }, () => log.record(DRAFT, () => undefined)));
     expect(watcher.commits).toBe(3);
     expect(log.size).toBe(1200);

@@ -13,6 +13,9 @@ import { digestOf, preimageOf, serializeSigned, transactionHash } from '../../sr
 import { parseIntent } from '../../src/intent/schema.ts';
 import { addressOf, publicKeyOf, signDigest } from '../../src/secp256k1.ts';
 
+/** What the entries of tests say wrote them. */
+export const SERVICE = { node: 'test', version: '0.0.0' };
+
 /** A public key of somebody who signs checkpoints, and what he signs. */
 export interface Notary {
   readonly vkey: string;
@@ -63,7 +66,7 @@ export function storedEntry(index: number, entry: object): StoredEntry {
 }
 
 export function entryOf(index: number, draft: EntryDraft): Entry {
-  return { ...draft, v: 1, index, time: timeOf(index) };
+  return { ...draft, v: 1, index, time: timeOf(index), service: { ...SERVICE, epoch: 0 } };
 }
 
 /** The entry again, as it was before `encodeEntry`. */

@@ -25,6 +25,7 @@ import type { TlsFiles } from '../../src/http/tls.ts';
 import { createLog } from '../../src/log.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import { openSqliteStorage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
+import { SERVICE } from '../audit/memory-log.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Json = any;
@@ -89,7 +90,7 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-access-'));
   const storage = openSqliteStorage(data, () => 'test');
   const { reads } = storage;
-  const log = new AuditLog<StorageTx>(storage);
+  const log = new AuditLog<StorageTx>(storage, SERVICE);
   const access = new AccessService(reads);
   const refusals = new Refusals(log, options.now);
   const throttle = new Throttle(options.rateLimit, options.now);

@@ -1,5 +1,6 @@
 import type { Metrics } from '../../src/metrics.ts';
 import { accessRoutes } from '../../src/http/routes/access.ts';
+import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
 import { policyToolRoutes } from '../../src/http/routes/policy-tools.ts';
@@ -28,6 +29,7 @@ export function allRoutes(): Route[] {
     ...accessRoutes(service),
     ...secondFactorRoutes(service),
     ...auditRoutes(service),
+    ...auditTreeRoutes(service),
   ];
   return withReference(routes, '0');
 }

@@ -15,6 +15,7 @@ import {
   type UsageWrites,
 } from '../../src/policy/ledger.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
+import { SERVICE } from '../audit/memory-log.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -365,7 +366,7 @@ describe('the ledger on the real storage and log', () => {
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'ledger-'));
     storage = openSqliteStorage(folder, () => 'example.org/log');
-    log = new AuditLog(storage);
+    log = new AuditLog(storage, SERVICE);
     ledger = new LimitLedger(storage.reads, storage.head().time);
   });
 

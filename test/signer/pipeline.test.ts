@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
+import type { ReleaseGate } from '../../src/audit/gate.ts';
 import { AuditLog } from '../../src/audit/log.ts';
 import { checkSignedEntry, type EntryFields } from '../../src/audit/verify/entry.ts';
 import { toHex, type Hex } from '../../src/bytes.ts';
@@ -25,6 +27,7 @@ import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline, type SignRequest } from '../../src/signer/pipeline.ts';
 import type { SignAnswer } from '../../src/signer/sign-answer.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
+import { SERVICE } from '../audit/memory-log.ts';
 
 const PRIVATE_KEYS: { readonly [name: string]: Buffer } = {
   treasury: Buffer.alloc(32, 1),
@@ -60,11 +63,12 @@ let asked: PolicyRequest[];
 let drafts: RequestDraft[];
 /** Runs while the signer process would be busy. */
 let whileSigning: () => unknown;
+let gate: ReleaseGate;
 
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'pipeline-'));
   storage = openSqliteStorage(folder, () => 'example.org/log');
-  log = new AuditLog(storage);
+  log = new AuditLog(storage, SERVICE);
   act = systemAct(log);
   now = START;
   judge = () => ({ decision: ALLOW, charges: [] });
@@ -72,6 +76,7 @@ beforeEach(() => {
   asked = [];
   drafts = [];
   whileSigning = () => undefined;
+  gate = { requireOpen: () => undefined, covered: async () => undefined };
   for (const name of Object.keys(PRIVATE_KEYS))
     storage.commit((tx) => tx.insertKey(keyOf(name), Buffer.of(1)));
   build();
@@ -134,6 +139,7 @@ function build(): void {
       },
     },
     custody,
+    gate: { requireOpen: () => gate.requireOpen(), covered: async (index) => await gate.covered(index) },
   });
 }
 
@@ -222,6 +228,44 @@ describe('a request to sign', () => {
     expect(answer['receipt']).toMatchObject({ index: 0 });
   });
 
+  it('signs nothing while the log could not vouch for it', async () => {
+    let signed = 0;
+    whileSigning = () => signed++;
+    gate.requireOpen = () => {
+      throw new CountersignError('unavailable', 'a required sink is behind');
+    };
+    await expect(sign(message('hi'))).rejects.toThrow(code('unavailable'));
+    expect(signed).toBe(0);
+    expect(entries()).toEqual([]);
+  });
+
+  it('shows no signature before its entry is vouched for, and logs none twice', async () => {
+    const waiting = Promise.withResolvers<void>();
+    const covered: number[] = [];
+    gate.covered = async (index) => {
+      covered.push(index);
+      await waiting.promise;
+    };
+    const answer = sign(message('hi'));
+    const early = await Promise.race([answer, tick().then(tick).then(tick).then(tick)]);
+    expect(early).toBeUndefined();
+    waiting.reject(new CountersignError('unavailable', 'no witness answered'));
+    await expect(answer).rejects.toThrow(code('unavailable'));
+    expect(covered).toEqual([0]);
+    expect(entries().map(({ outcome }) => outcome)).toEqual(['done']);
+  });
+
+  it('keeps calldata that is too long for an entry beside it', async () => {
+    const calldata = Buffer.alloc(20_000, 7);
+    await sign(transaction({ data: toHex(calldata) }));
+    const dataHash = hash('sha256', calldata, 'buffer');
+    expect(last()).toMatchObject({
+      intent: { transaction: { dataHash: toHex(dataHash), dataLength: 20_000 } },
+    });
+    expect(last()).not.toHaveProperty('beside');
+    expect(Buffer.from(storage.reads.data(dataHash)!)).toEqual(calldata);
+  });
+
   it('logs all that a decision says, numbers as decimals', async () => {
     judge = () => ({
       decision: {
@@ -235,7 +279,16 @@ describe('a request to sign', () => {
     expect(last().decision).toMatchObject({
       rules: ['pay', 'more'],
       shadow: [{ rule: 'soon', effect: 'deny' }],
-      limits: [{ limit: 'day', scope: 'all', amount: `${2n ** 200n}`, before: '0', max: `${2n ** 201n}` }],
+      limits: [
+        {
+          limit: 'day',
+          scope: 'all',
+          amount: `${2n ** 200n}`,
+          before: '0',
+          after: `${2n ** 200n}`,
+          max: `${2n ** 201n}`,
+        },
+      ],
     });
   });
 
@@ -513,7 +566,7 @@ describe('the limits and a nonce', () => {
     await sign(withFee(60));
     await sign(withFee(75));
     expect(last().decision?.limits).toEqual([
-      { limit: 'day', scope: 'all', amount: '15', before: '60', max: '100' },
+      { limit: 'day', scope: 'all', amount: '15', before: '60', after: '75', max: '100' },
     ]);
     expect([usage(), storedUsage()]).toEqual([75n, 75n]);
     await expect(sign(withFee(101))).rejects.toMatchObject({ decision: { limit: 'day' } });

@@ -9,6 +9,7 @@ import { DATABASE_FILE } from '../../src/storage/sqlite/database.ts';
 import { openLogReader } from '../../src/storage/sqlite/log-reader.ts';
 import { openSqliteStorage } from '../../src/storage/sqlite/storage.ts';
 import { notary } from '../audit/memory-log.ts';
+import { SERVICE } from '../audit/memory-log.ts';
 
 const owner = notary('example.org/log');
 let folder: string;
@@ -16,7 +17,7 @@ let folder: string;
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'log-ends-'));
   const storage = openSqliteStorage(folder, () => 'example.org/log');
-  const log = new AuditLog(storage);
+  const log = new AuditLog(storage, SERVICE);
   for (let i = 0; i < 9; i++) {
     await log.record({ kind: 'service.started', outcome: 'done' }, () => undefined);
     if (i % 4 === 0) storage.saveCheckpoint({ size: log.size, note: owner.note(log.size, log.tree.root()) });

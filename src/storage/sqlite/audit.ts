@@ -29,6 +29,7 @@ const COLUMN_OF = {
 
 export function auditReads(db: DatabaseSync): AuditReads {
   const byIndex = db.prepare('SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx = ?');
+  const data = db.prepare('SELECT data FROM audit_data WHERE sha256 = ?');
   const latest = db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1');
   const after = db.prepare('SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?');
 
@@ -41,6 +42,7 @@ export function auditReads(db: DatabaseSync): AuditReads {
       const row = byIndex.get(index) as EntryRow | undefined;
       return row === undefined ? undefined : toStoredEntry(row);
     },
+    data: (sha256) => (data.get(sha256) as { data: Uint8Array } | undefined)?.data,
     latestCheckpoint: () => latest.get() as StoredCheckpoint | undefined,
     checkpointsAfter: (size, limit) => after.all(size, limit) as unknown as StoredCheckpoint[],
   };
@@ -70,6 +72,7 @@ function toStoredEntry(row: EntryRow): StoredEntry {
 
 export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
   const insert = db.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const keepData = db.prepare('INSERT OR IGNORE INTO audit_data VALUES (?, ?)');
   const saveHead = db.prepare('INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?)');
   const saveCheckpoint = db.prepare('INSERT OR IGNORE INTO checkpoints VALUES (?, ?)');
 
@@ -87,6 +90,9 @@ export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
         leafHash,
         bytes,
       );
+    },
+    keepData: (sha256, data) => {
+      keepData.run(sha256, data);
     },
     saveHead: ({ frontier, time }) => {
       saveHead.run(frontier.size, Buffer.concat(frontier.hashes()), time);

@@ -172,6 +172,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX audit_by_key ON audit_entries (key_name, idx) WHERE key_name IS NOT NULL;
   CREATE INDEX audit_by_principal ON audit_entries (principal, idx) WHERE principal IS NOT NULL;
 
+  CREATE TABLE audit_data (sha256 BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
+
   CREATE TABLE audit_head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     size INTEGER NOT NULL,

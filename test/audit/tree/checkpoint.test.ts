@@ -1,6 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkCheckpointShape, formatCheckpoint, parseCheckpoint } from '../../../src/audit/tree/checkpoint.ts';
+import {
+  checkCheckpointShape,
+  formatCheckpoint,
+  parseCheckpoint,
+} from '../../../src/audit/tree/checkpoint.ts';
 import { isKeyName } from '../../../src/audit/tree/note.ts';
 
 /** The body in https://c2sp.org/tlog-checkpoint. */

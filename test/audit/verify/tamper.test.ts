@@ -1,7 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { leafHash } from '../../../src/audit/tree/merkle.ts';
-import { verifyLog, type FirstBad, type LogProblem, type VerifyReport } from '../../../src/audit/verify/log.ts';
+import {
+  verifyLog,
+  type FirstBad,
+  type LogProblem,
+  type VerifyReport,
+} from '../../../src/audit/verify/log.ts';
 import {
   copyOf,
   mixedLog,
