@@ -19,6 +19,9 @@ export interface TokenFunction {
   read(args: readonly AbiValue[], call: TokenCall): readonly TokenEffect[];
 }
 
+/** Where Permit2 is on most chains: an address that its deployer's own code alone can come to (EIP-1014). */
+export const PERMIT2: Hex = '0x000000000022d473030f116ddee9f6b43ac78ba3';
+
 /** Permit2 never counts down an allowance of this amount: it is without limit. */
 const PERMIT2_UNLIMITED = 2n ** 160n - 1n;
 
@@ -217,7 +220,7 @@ const permitBatchTransferFrom = ([[permitted, , deadline], requested, owner]: Pe
   pairs(permitted, requested).map(([token, details]) => permit2Move(token, details, owner, deadline));
 
 /** Permit2, whatever its address. Moves are by allowance or by a signature of the owner; either way `from` loses. */
-const PERMIT2: readonly TokenFunction[] = [
+const PERMIT2_FUNCTIONS: readonly TokenFunction[] = [
   {
     signature: 'approve(address token, address spender, uint160 amount, uint48 expiration)',
     read: ([contract, spender, amount, deadline]: readonly [Hex, Hex, bigint, bigint], { from }) => [
@@ -262,7 +265,7 @@ const PERMIT2: readonly TokenFunction[] = [
 ];
 
 /** Each has its own selector, although names repeat. */
-export const TOKEN_FUNCTIONS: readonly TokenFunction[] = [...ERC20, ...COLLECTIBLES, ...PERMIT2];
+export const TOKEN_FUNCTIONS: readonly TokenFunction[] = [...ERC20, ...COLLECTIBLES, ...PERMIT2_FUNCTIONS];
 
 function pairs<A, B>(one: readonly A[], other: readonly B[]): (readonly [A, B])[] {
   if (one.length !== other.length) {

@@ -1,5 +1,6 @@
 import type { Hex } from '../bytes.ts';
-import type { Effect } from '../effects/effect.ts';
+import type { CallEffect, Effect } from '../effects/effect.ts';
+import { PERMIT2 } from '../effects/tokens.ts';
 import type { Condition, NumberTest, Predicate } from './model.ts';
 import type { Subject } from './subject.ts';
 
@@ -17,6 +18,8 @@ export type Bound =
   | 'digest.purpose'
   /** What is called with which data: by `call` or `token`. */
   | 'calldata'
+  /** Which function is called: by `call`. */
+  | 'call'
   /** The contract that is called, by a list, with its function. */
   | 'call.to'
   | 'token'
@@ -48,7 +51,7 @@ function boundsOfPredicate(predicate: Predicate): Bound[] {
         ...when('authorizations.chainId', isEnumerated(predicate.chainId)),
       ];
     case 'call':
-      return ['calldata', ...when('call.to', predicate.to?.in !== undefined)];
+      return ['calldata', 'call', ...when('call.to', predicate.to?.in !== undefined)];
     case 'token':
       return ['calldata', 'token'];
     case 'typed':
@@ -168,9 +171,22 @@ function findUncoveredEffect(
     return 'call: a delegatecall is not covered without `call: { to: { in } }`';
   }
   // The type of the typed data says that there are calls inside, and the rule's author let them be.
-  if (bounds.has('calldata') || (subject.typed !== undefined && bounds.has('typed.type'))) return undefined;
+  if (bounds.has('call') || (subject.typed !== undefined && bounds.has('typed.type'))) return undefined;
+  if (bounds.has('calldata')) {
+    return isCalledAt(effect) || bounds.has('to')
+      ? undefined
+      : 'token: a call of another contract than the token is not covered without `to: { in }` or `call`';
+  }
   if (effect.data !== '0x') return 'call: calldata is not covered without `call` or `token`';
   return subject.typed === undefined || bounds.has('to')
     ? undefined
     : 'to: a transfer by typed data is not covered without `to: { in }` or `typed: { type }`';
+}
+
+/**
+ * Whether what the call does with a token is what the contract that it calls does: the token itself, or Permit2. Any
+ * other contract may have Permit2's functions and name the token, but do with the call and its value what it likes.
+ */
+function isCalledAt({ to, token }: CallEffect): boolean {
+  return token === undefined || to === token.contract || to === PERMIT2;
 }

@@ -37,6 +37,7 @@ const CONTRACTS = new Interface([
   'function transfer(address to, uint256 amount)',
   'function approve(address spender, uint256 amount)',
   'function transferFrom(address from, address to, uint256 amountOrId)',
+  'function transferFrom(address from, address to, uint160 amount, address token)',
   'function setApprovalForAll(address operator, bool approved)',
   'function safeTransferFrom(address from, address to, uint256 id, uint256 amount, bytes data)',
   'function swap(uint256 amount, address to)',
@@ -58,7 +59,10 @@ const encode = (name: string, args: readonly unknown[]): Hex =>
 const simpleCall: fc.Arbitrary<Hex> = fc.oneof(
   fc.tuple(address, amountOf).map((args) => encode('transfer', args)),
   fc.tuple(address, amountOf).map((args) => encode('approve', args)),
-  fc.tuple(address, address, small).map((args) => encode('transferFrom', args)),
+  fc.tuple(address, address, small).map((args) => encode('transferFrom(address,address,uint256)', args)),
+  fc
+    .tuple(address, address, small)
+    .map((args) => encode('transferFrom(address,address,uint160,address)', [...args, USDC])),
   fc.tuple(address, fc.boolean()).map((args) => encode('setApprovalForAll', args)),
   fc.tuple(address, address, small, small).map((args) => encode('safeTransferFrom', [...args, '0x'])),
   fc.tuple(small, address).map((args) => encode('swap', args)),

@@ -27,6 +27,7 @@ const MORE: Members = {
   tokens: { usdc: { chain: 31337, address: BOB, standard: 'erc20', decimals: 6 } },
   abis: {
     desk: ['ping(uint256 n)'],
+    permit2: ['approve(address token, address spender, uint160 amount, uint48 expiration)'],
     batch: ['multicall(bytes[] data)', 'multiSend(bytes transactions)'],
     safe: [
       'execTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures)',
@@ -124,6 +125,26 @@ describe('cover of a transaction', () => {
     expect(decide(order, [EXEC], [to({ eq: CAROL })])).toBe('allow');
     expect(decide(call(safeCall(BOB, 0n, pay, 1)), [EXEC], [PAY])).toBe('deny');
     expect(decide(call(safeCall(CAROL, 0n, '0x', 1)), [EXEC], [{ to: { in: [CAROL] } }])).toBe('deny');
+  });
+
+  test('reaches a token by the token itself or Permit2, and by no other contract that only names it', () => {
+    const approve = calldata('approve(address,address,uint160,uint48)', [BOB, ALICE, 5n, 0n]);
+    const APPROVE = { token: { token: 'usdc', action: 'approve', spender: { eq: ALICE } } };
+    const FN = { call: { abi: 'permit2', fn: 'approve' } };
+    const at = (to: Hex): Transaction => ({ ...call(approve, to), value: 10n ** 18n });
+    expect(decide(at('0x000000000022d473030f116ddee9f6b43ac78ba3'), [APPROVE])).toBe('allow');
+    expect(decide(at(BOB), [APPROVE])).toBe('allow');
+    expect(decide(at(CAROL), [APPROVE])).toBe('deny');
+    expect(decide(at(CAROL), [APPROVE, { to: { notIn: [BOB] } }])).toBe('deny');
+    expect(decide(at(CAROL), [{ any: [APPROVE, FN] }])).toBe('deny');
+    expect(decide(at(CAROL), [APPROVE, { to: { in: [CAROL] } }])).toBe('allow');
+    expect(decide(at(CAROL), [FN])).toBe('allow');
+    expect(decide(call(multicall(approve), CAROL), [MULTICALL], [APPROVE])).toBe('deny');
+    expect(
+      policyWith(MORE, allowTransfers(APPROVE)).evaluate(request(at(CAROL))).failed?.[0]?.predicate,
+    ).toBe(
+      'token: a call of another contract than the token is not covered without `to: { in }` or `call`',
+    );
   });
 
   test('reaches a contract creation only by a rule that says so', () => {

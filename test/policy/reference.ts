@@ -473,11 +473,18 @@ function covers(rule: Json, effect: Effect, request: PolicyRequest): boolean {
   if (effect.kind === 'create') return bound((n, b) => n === 'create' || (n === 'to' && b.create === true));
   if (effect.kind !== 'call') return true;
   if (effect.delegate && !bound((n, b) => n === 'call' && listed(b.to))) return false;
+  const { token, to } = effect;
+  // Anybody's contract can have Permit2's functions.
+  const isKnownContract =
+    token === undefined ||
+    [token.contract, '0x000000000022d473030f116ddee9f6b43ac78ba3'].includes(to) ||
+    bound((n) => n === 'call') ||
+    bound((n, b) => n === 'to' && b.in !== undefined);
   if (intent.operation === 'typed-data') {
-    if (bound(named) || bound(typed)) return true;
+    if ((bound(named) && isKnownContract) || bound(typed)) return true;
     return effect.data === '0x' && bound((n, b) => n === 'to' && b.in !== undefined);
   }
-  if (effect.data !== '0x' && !bound(named)) return false;
+  if (effect.data !== '0x' && !(bound(named) && isKnownContract)) return false;
   const transaction = intent.operation === 'transaction' ? intent.transaction : undefined;
   if (transaction?.type === 3) return bound((n) => n === 'blobs');
   if (transaction?.type !== 4) return true;
