@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { loadPolicy } from '../../src/policy/policy.ts';
 import { STARTER_POLICY } from '../../src/policy/starter.ts';
+import { parseSuites, runSuite } from '../../src/policy/suite.ts';
 
 const text = readFileSync(path.resolve(import.meta.dirname, '../../docs/policy.md'), 'utf8');
 const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
@@ -38,6 +39,37 @@ test('the documents and rules in docs/policy.md compile', () => {
       loadPolicy(`apiVersion: countersign/policy/v1\nrevision: 1\nrules:\n${rule}`, 'docs'),
     ).not.toThrow();
   }
+});
+
+test('the suite in docs/policy.md holds for the policy there, and each of its tests can fail', () => {
+  const [policy = ''] = blocks.filter((block) => block.startsWith('apiVersion'));
+  const suites = blocks.filter((block) => block.startsWith('suite:'));
+  expect(suites).toHaveLength(1);
+  for (const suite of suites) {
+    const run = (document: string): [number, number] => {
+      const { passed, failed } = runSuite(loadPolicy(document, 'docs'), parseSuites(suite, 'docs'));
+      return [passed, failed];
+    };
+    expect(run(policy)).toEqual([2, 0]);
+    expect(run(policy.replace('eq: 1 }', 'eq: 10 }'))).toEqual([0, 2]);
+  }
+});
+
+test('the parts of documents in docs/policy.md fit together', () => {
+  const part = (start: string): string => {
+    const found = blocks.filter((block) => block.startsWith(start) && !block.startsWith('apiVersion'));
+    return found.at(-1) ?? '';
+  };
+  const policy = `apiVersion: countersign/policy/v1
+revision: 3
+${part('approvals:\n  finance')}${part('breakGlass:').replace('big', 'finance').replace('groups: [hot]', 'tags: [hot]')}
+change: { approval: finance }
+rules: [{ id: no, effect: deny, operations: [message] }]
+`;
+  const { model } = loadPolicy(policy, 'docs');
+  expect([...model.approvals.keys()]).toEqual(['finance']);
+  expect(model.limits.map(({ onExceed }) => onExceed)).toEqual([{ approval: 'finance' }]);
+  expect(model.breakGlass?.approval).toBe('finance');
 });
 
 test('the predicates in docs/policy.md compile', () => {
