@@ -91,13 +91,14 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   });
   const policy = new PolicyInForce();
   const ledger = new LimitLedger(reads, storage.head().time);
+  const now = (): number => ledger.time();
   const signing = new SigningPipeline<StorageTx>({
     keys,
     policy,
     ledger,
     nonces: new NonceGuard(reads),
     denied: reads,
-    desk: new RequestBook(reads, policy),
+    desk: new RequestBook(reads, policy, now),
     custody,
     gate,
   });
@@ -109,8 +110,9 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     signing,
     secondFactor,
     actOf: (actor, requestId) => new RequestAct(audit, { actor, requestId, arrived: performance.now() }),
+    now,
   });
-  const proposals = new ProposalService({ reads, policy, secondFactor });
+  const proposals = new ProposalService({ reads, policy, secondFactor, now });
   const checkpoints: CheckpointWrites = {
     saveCheckpoint: (checkpoint) => audit.writeBeside(() => storage.saveCheckpoint(checkpoint)),
   };

@@ -14,12 +14,11 @@ import { voteToLog, Voting, type Cast, type Motion, type Say } from './voting.ts
 
 export type ApprovalTx = ExecutionTx & TotpWrites;
 
-export interface ApprovalParts extends Omit<ExecutionParts, 'now'> {
+export interface ApprovalParts extends ExecutionParts {
   readonly reads: RequestReads & AccessReads;
   readonly secondFactor: SecondFactor;
   /** An act in the name of somebody who does not call just now: the requester, when the last approval signs. */
   readonly actOf: (actor: EntryActor, requestId: string) => Act<ExecutionTx>;
-  readonly now?: () => number;
 }
 
 export interface RequestPage {
@@ -52,9 +51,9 @@ export class ApprovalService {
   constructor(parts: ApprovalParts) {
     this.#parts = parts;
     this.#policy = parts.policy;
-    this.#now = parts.now ?? Date.now;
+    this.#now = parts.now;
     this.#voting = new Voting(parts.reads, parts.secondFactor, this.#now);
-    this.#execution = new Execution({ ...parts, now: this.#now });
+    this.#execution = new Execution(parts);
   }
 
   /** Newest first. `status` is what a request is now, not what was written down last. */

@@ -22,7 +22,8 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
   readonly #policy: PolicySource;
   readonly #now: () => number;
 
-  constructor(reads: RequestReads, policy: PolicySource, now: () => number = Date.now) {
+  /** @param now milliseconds since 1970, of a clock that never goes back: what has expired stays so. */
+  constructor(reads: RequestReads, policy: PolicySource, now: () => number) {
     this.#reads = reads;
     this.#policy = policy;
     this.#now = now;

@@ -21,6 +21,7 @@ export interface ExecutionParts {
   readonly policy: PolicySource;
   readonly keys: Pick<KeyService, 'get' | 'version'>;
   readonly signing: Signing;
+  /** Milliseconds since 1970, of a clock that never goes back: what has expired stays so. */
   readonly now: () => number;
 }
 

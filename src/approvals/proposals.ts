@@ -22,7 +22,8 @@ export interface ProposalParts {
   readonly reads: ProposalReads & PolicyReads & RequestReads & AccessReads;
   readonly policy: PolicyInForce;
   readonly secondFactor: SecondFactor;
-  readonly now?: () => number;
+  /** Milliseconds since 1970, of a clock that never goes back: what has expired stays so. */
+  readonly now: () => number;
 }
 
 /** What a proposer sends. */
@@ -59,8 +60,8 @@ export class ProposalService {
 
   constructor(parts: ProposalParts) {
     this.#parts = parts;
-    this.#now = parts.now ?? Date.now;
-    this.#assessment = new Assessment({ ...parts, now: this.#now });
+    this.#now = parts.now;
+    this.#assessment = new Assessment(parts);
     this.#voting = new Voting(parts.reads, parts.secondFactor, this.#now);
   }
 
