@@ -150,7 +150,18 @@ function readSettings(file: string): Settings {
   } catch (error) {
     throw new CountersignError('invalid_request', `the configuration file ${file} cannot be read`, [], error);
   }
-  return parseWith(settingsSchema, parseYaml(text) ?? {}, `the configuration file ${file}`);
+  return parseWith(settingsSchema, readYaml(text, file) ?? {}, `the configuration file ${file}`);
+}
+
+function readYaml(text: string, file: string): unknown {
+  try {
+    return parseYaml(text) as unknown;
+  } catch (error) {
+    // After the place comes the line itself, which belongs into no message.
+    const [problem = ''] = error instanceof Error ? error.message.split(':\n\n') : [];
+    const message = `the configuration file ${file} is not valid YAML: ${problem}`;
+    throw new CountersignError('invalid_request', message, [], error);
+  }
 }
 
 /** No secret is read from here: an environment is too easy to see from outside. */

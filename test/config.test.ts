@@ -59,6 +59,16 @@ describe('configuration', () => {
     expect(() => loadConfig({ data: '' }, {})).toThrow(/data/);
   });
 
+  it.each([
+    ['tls: { cert: a\n', 'at line 2, column 1'],
+    ['seal: file\nseal: passphrase\n', 'Map keys must be unique at line 2, column 1'],
+  ])('says where %j is no YAML', (text, where) => {
+    const config = file(text);
+    const load = (): unknown => loadConfig({ config }, {});
+    expect(load).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+    expect(load).toThrow(new RegExp(`^the configuration file \\S+ is not valid YAML: .*${where}$`));
+  });
+
   it('listens anywhere with TLS, from TLS 1.3 on', () => {
     const config = file('listen: 0.0.0.0:8700\ntls: { cert: a.crt, key: /keys/a.key }\n');
     expect(loadConfig({ config }, {})).toMatchObject({
