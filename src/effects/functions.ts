@@ -26,6 +26,11 @@ export function knownFunction(data: Hex): KnownFunction | undefined {
   return BY_SELECTOR.get(data.slice(0, SELECTOR_LENGTH));
 }
 
+/** Whether it is one whose inner calls are effects of their own. */
+export function isBatch(data: Hex): boolean {
+  return knownFunction(data)?.kind === 'batch';
+}
+
 /** Whether there is calldata, but too little for a selector: what a contract does with it cannot be told. */
 export function isCutOff(data: Hex): boolean {
   return data.length > 2 && data.length < SELECTOR_LENGTH;

@@ -1,5 +1,6 @@
 import type { Hex } from '../bytes.ts';
 import type { CallEffect, Effect } from '../effects/effect.ts';
+import { isBatch } from '../effects/functions.ts';
 import { PERMIT2 } from '../effects/tokens.ts';
 import type { Condition, NumberTest, Predicate } from './model.ts';
 import type { Subject } from './subject.ts';
@@ -22,6 +23,8 @@ export type Bound =
   | 'call'
   /** The contract that is called, by a list, with its function. */
   | 'call.to'
+  /** That it is a delegatecall. */
+  | 'call.delegate'
   | 'token'
   | 'typed.type';
 
@@ -51,7 +54,12 @@ function boundsOfPredicate(predicate: Predicate): Bound[] {
         ...when('authorizations.chainId', isEnumerated(predicate.chainId)),
       ];
     case 'call':
-      return ['calldata', 'call', ...when('call.to', predicate.to?.in !== undefined)];
+      return [
+        'calldata',
+        'call',
+        ...when('call.to', predicate.to?.in !== undefined),
+        ...when('call.delegate', predicate.delegate === true),
+      ];
     case 'token':
       return ['calldata', 'token'];
     case 'typed':
@@ -166,9 +174,13 @@ function findUncoveredEffect(
     return 'typed: a permit or an order is not covered without `typed: { type }` or `token`';
   }
   if (effect.kind !== 'call') return undefined;
-  // The code at the address is all that the effect is, so that no other predicate says what it does.
+  // The code at the address is all that the effect is, so that no other predicate says what it does. Whoever lets a
+  // function be called has not said that its code may run as the caller; of a batch, the calls inside say what it does.
   if (effect.delegate && !bounds.has('call.to')) {
     return 'call: a delegatecall is not covered without `call: { to: { in } }`';
+  }
+  if (effect.delegate && !bounds.has('call.delegate') && !isBatch(effect.data)) {
+    return 'call: a delegatecall is not covered without `call: { delegate: true }`';
   }
   // The type of the typed data says that there are calls inside, and the rule's author let them be.
   if (bounds.has('call') || (subject.typed !== undefined && bounds.has('typed.type'))) return undefined;

@@ -8,6 +8,7 @@ import { readMembers } from './members.ts';
 import type { Predicate } from './model.ts';
 import {
   isList,
+  readBoolean,
   readChoice,
   readList,
   readMapping,
@@ -17,19 +18,29 @@ import {
 } from './read.ts';
 import { shapeOfFields } from './shape.ts';
 
-/** `call: { to?, abi, fn, args? }`. */
+/** `call: { to?, delegate?, abi, fn, args? }`. */
 export function readCall(value: JsonValue, path: Path, context: Context): Predicate | undefined {
   const { problems, abis } = context;
-  const members = readMapping(value, path, problems, ['to', 'abi', 'fn', 'args']);
+  const members = readMapping(value, path, problems, ['to', 'delegate', 'abi', 'fn', 'args']);
   if (members === undefined) return undefined;
   const to = members.has('to') ? readAddressTest(members.get('to'), [...path, 'to'], context) : undefined;
+  const delegate = members.has('delegate')
+    ? readBoolean(members.get('delegate'), [...path, 'delegate'], problems)
+    : undefined;
   const abi = readReference(members.get('abi'), [...path, 'abi'], problems, abis, 'abis');
   const fn = abi && findFunction(abi, members.get('fn'), [...path, 'fn'], problems);
   if (fn === undefined) return undefined;
   const args = members.has('args')
     ? readMembers(members.get('args'), [...path, 'args'], shapeOfFields(fn.inputs), context)
     : [];
-  return { kind: 'call', path, ...(to === undefined ? {} : { to }), fn, args };
+  return {
+    kind: 'call',
+    path,
+    ...(to === undefined ? {} : { to }),
+    ...(delegate === undefined ? {} : { delegate }),
+    fn,
+    args,
+  };
 }
 
 type TokenPredicate = Extract<Predicate, { kind: 'token' }>;

@@ -100,7 +100,9 @@ function findCall({ of }: Conjunction): Pathed | undefined {
   return lastIf(
     of('call'),
     (all) =>
-      new Set(all.map(({ fn }) => fn.selector)).size > 1 || isEmptyMembers(all.flatMap(({ args }) => args)),
+      new Set(all.map(({ fn }) => fn.selector)).size > 1 ||
+      new Set(all.flatMap(({ delegate }) => delegate ?? [])).size > 1 ||
+      isEmptyMembers(all.flatMap(({ args }) => args)),
   );
 }
 

@@ -196,17 +196,14 @@ function wordOf(name: string, condition: JsonValue, { repeated }: Branches): str
 function predicateDiffer(name: string, needsCover: boolean): Differ {
   const isLoose = needsCover && (name === 'to' || name === 'create' || name === 'authorizations');
   return restrictions(
-    (member) => memberDiffer(member, isLoose || (needsCover && COVER_OF.get(name) === member)),
+    (member) => memberDiffer(member, isLoose || (needsCover && COVERED_BY.has(`${name}.${member}`))),
     wordOfMember,
-    (member) => !isLoose && !(needsCover && COVER_OF.get(name) === member),
+    (member) => !isLoose && !(needsCover && COVERED_BY.has(`${name}.${member}`)),
   );
 }
 
 /** The members of predicates on which cover depends: without `to`, a `call` covers no delegatecall. */
-const COVER_OF: ReadonlyMap<string, string> = new Map([
-  ['call', 'to'],
-  ['typed', 'type'],
-]);
+const COVERED_BY: ReadonlySet<string> = new Set(['call.to', 'call.delegate', 'typed.type']);
 
 /** By its name, whatever the predicate: they mean the same in all. Arguments are mappings, whatever their names. */
 function memberDiffer(name: string, isLoose: boolean): Differ {

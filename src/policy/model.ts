@@ -128,6 +128,8 @@ export type Predicate =
       readonly kind: 'call';
       readonly path: Path;
       readonly to?: AddressTest;
+      /** Whether it is a delegatecall; without it, either. */
+      readonly delegate?: boolean;
       readonly fn: AbiFunction;
       readonly args: readonly MemberTest[];
     }

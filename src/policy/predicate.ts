@@ -60,13 +60,14 @@ function outcomeOf<T>(work: () => T): () => T {
   }
 }
 
-export function compileCall({ to, fn, args }: PredicateOf<'call'>, decoderOf: DecoderOf): Check {
+export function compileCall({ to, delegate, fn, args }: PredicateOf<'call'>, decoderOf: DecoderOf): Check {
   const decode = decoderOf(fn);
   const target = to === undefined ? undefined : compileAddressTest(to);
   const members = compileMembers(args);
   return {
     holds(subject, effect) {
       if (effect.kind !== 'call' || !effect.data.startsWith(fn.selector)) return false;
+      if (delegate !== undefined && effect.delegate !== delegate) return false;
       if (target !== undefined && !target.passes(effect.to, subject)) return false;
       // Also where no argument is compared: what is malformed is no call of this function.
       return members.passes(decode(effect.data), subject);
@@ -74,6 +75,8 @@ export function compileCall({ to, fn, args }: PredicateOf<'call'>, decoderOf: De
     explain(subject, effect) {
       if (effect.kind !== 'call' || !effect.data.startsWith(fn.selector))
         return `call: is no call of ${fn.signature}`;
+      if (delegate !== undefined && effect.delegate !== delegate)
+        return `call.delegate: is ${effect.delegate ? 'a' : 'no'} delegatecall`;
       if (target?.passes(effect.to, subject) === false) return target.explain('call.to', effect.to, subject);
       return members.explain('call.args', decode(effect.data), subject);
     },

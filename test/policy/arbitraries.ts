@@ -80,6 +80,7 @@ const tokenTest: Arbitrary = fc.oneof(
 const callTest: Arbitrary = fc
   .tuple(
     fc.option(addressTest, { nil: undefined }),
+    fc.option(fc.boolean(), { nil: undefined, freq: 1 }),
     fc.oneof(
       record({ amount: comparison(fc.constantFrom('0', '1', '2'), ['0', '1']), to: party }).map((args) => ({
         fn: 'swap',
@@ -109,8 +110,13 @@ const callTest: Arbitrary = fc
       fc.constant({ fn: 'execTransaction' }),
     ),
   )
-  .map(([to, call]) => ({
-    call: { abi: 'router', ...(to === undefined ? {} : { to }), ...call } as JsonValue,
+  .map(([to, delegate, call]) => ({
+    call: {
+      abi: 'router',
+      ...(to === undefined ? {} : { to }),
+      ...(delegate === undefined ? {} : { delegate }),
+      ...call,
+    } as JsonValue,
   }));
 
 const ABIS = {

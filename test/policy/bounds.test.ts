@@ -117,7 +117,9 @@ describe('cover of a transaction', () => {
 
   test('reaches a delegatecall only by a rule that lists its contract', () => {
     const order = call(safeCall(CAROL, 0n, ping, 1));
-    const to = (test: JsonValue): JsonValue => ({ call: { to: test, abi: 'desk', fn: 'ping' } });
+    const to = (test: JsonValue): JsonValue => ({
+      call: { to: test, delegate: true, abi: 'desk', fn: 'ping' },
+    });
     expect(decide(order, [EXEC], [PING])).toBe('deny');
     expect(decide(order, [EXEC], [PING, { to: { in: [CAROL] } }])).toBe('deny');
     expect(decide(order, [EXEC], [to({ notIn: [BOB] })])).toBe('deny');
@@ -125,6 +127,55 @@ describe('cover of a transaction', () => {
     expect(decide(order, [EXEC], [to({ eq: CAROL })])).toBe('allow');
     expect(decide(call(safeCall(BOB, 0n, pay, 1)), [EXEC], [PAY])).toBe('deny');
     expect(decide(call(safeCall(CAROL, 0n, '0x', 1)), [EXEC], [{ to: { in: [CAROL] } }])).toBe('deny');
+  });
+
+  test('reaches a delegatecall only by a rule that says it is one, but for a batch', () => {
+    const order = (data: Hex, operation: number): Transaction => call(safeCall(CAROL, 0n, data, operation));
+    const rule = (delegate?: boolean): JsonValue => ({
+      call: { to: { eq: CAROL }, abi: 'desk', fn: 'ping', ...(delegate !== undefined && { delegate }) },
+    });
+    const decisions = (data: Hex, operation: number) =>
+      [rule(), rule(true), rule(false), { any: [rule(true), rule()] }].map((one) =>
+        decide(order(data, operation), [EXEC], [one]),
+      );
+    expect(decisions(ping, 0)).toEqual(['allow', 'deny', 'allow', 'allow']);
+    expect(decisions(ping, 1)).toEqual(['deny', 'allow', 'deny', 'deny']);
+    const policy = policyWith(MORE, allowTransfers(EXEC), { ...allowTransfers(rule()), id: 'r' });
+    expect(policy.evaluate(request(order(ping, 1))).failed?.at(-1)?.predicate).toBe(
+      `inner call 0 to ${CAROL}: call: a delegatecall is not covered without \`call: { delegate: true }\``,
+    );
+    const plain = (to: Hex): string => `00${to.slice(2)}${'0'.repeat(64)}${'0'.repeat(62)}24${ping.slice(2)}`;
+    const batch = calldata('multiSend(bytes)', [`0x${plain(CAROL)}`]);
+    const SEND = { call: { to: { eq: CAROL }, abi: 'batch', fn: 'multiSend' } };
+    expect(decide(order(batch, 1), [EXEC], [SEND], [PING])).toBe('allow');
+    expect(decide(order(batch, 1), [EXEC], [SEND])).toBe('deny');
+    expect(decide(order(batch, 1), [EXEC], [{ call: { abi: 'batch', fn: 'multiSend' } }], [PING])).toBe(
+      'deny',
+    );
+  });
+
+  test('denies a delegatecall, or all that is none, by a rule that says so', () => {
+    const denied = (delegate: boolean, operation: number): string =>
+      policyWith(
+        MORE,
+        allowTransfers(EXEC),
+        Object.assign(
+          allowTransfers({ call: { to: { eq: CAROL }, delegate: operation === 1, abi: 'desk', fn: 'ping' } }),
+          { id: 'ping' },
+        ),
+        {
+          id: 'no',
+          effect: 'deny',
+          operations: ['transaction'],
+          when: { call: { delegate, abi: 'desk', fn: 'ping' } },
+        },
+      ).evaluate(request(call(safeCall(CAROL, 0n, ping, operation)))).effect;
+    expect([denied(true, 1), denied(true, 0), denied(false, 1), denied(false, 0)]).toEqual([
+      'deny',
+      'allow',
+      'allow',
+      'deny',
+    ]);
   });
 
   test('reaches a token by the token itself or Permit2, and by no other contract that only names it', () => {
@@ -142,9 +193,7 @@ describe('cover of a transaction', () => {
     expect(decide(call(multicall(approve), CAROL), [MULTICALL], [APPROVE])).toBe('deny');
     expect(
       policyWith(MORE, allowTransfers(APPROVE)).evaluate(request(at(CAROL))).failed?.[0]?.predicate,
-    ).toBe(
-      'token: a call of another contract than the token is not covered without `to: { in }` or `call`',
-    );
+    ).toBe('token: a call of another contract than the token is not covered without `to: { in }` or `call`');
   });
 
   test('reaches a contract creation only by a rule that says so', () => {
@@ -271,7 +320,7 @@ describe('cover of typed data', () => {
   });
 
   test('does not reach a delegatecall by the type of the order', () => {
-    const listed = { call: { to: { in: [BOB] }, abi: 'desk', fn: 'ping' } };
+    const listed = { call: { to: { in: [BOB] }, delegate: true, abi: 'desk', fn: 'ping' } };
     expect(decideTyped(order(BOB, ping, 1), typed)).toBe('deny');
     expect(decideTyped(order(BOB, ping, 1), typed, PING)).toBe('deny');
     expect(decideTyped(order(BOB, ping, 1), typed, listed)).toBe('allow');

@@ -266,6 +266,7 @@ describe('changes in plain words', () => {
       `+ swap: to gains ${THREE}`,
     ],
     ['any callee', `to: { in: ["${TWO}"] }, abi`, 'abi', `? swap: to { in: [${TWO}] } removed`],
+    ['delegatecalls', 'call: { to:', 'call: { delegate: true, to:', '? swap: delegate true added'],
     ['a count', 'nonce: { lt: 100 }', 'nonce: { lt: 99 }', '- swap: nonce cap (below) 100 → 99'],
     ['another comparison', 'nonce: { lt: 100 }', 'nonce: { lte: 100 }', '? swap: nonce cap 100 added'],
     [

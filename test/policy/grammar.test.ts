@@ -552,6 +552,18 @@ describe('predicates', () => {
       { call: { abi: 'erc20', fn: 'transfer(address from, uint256 amount)' } },
       'call.fn: names a parameter "from" that the ABI names "to"',
     ],
+    [
+      'a delegatecall that is none',
+      'transaction',
+      { call: { ...NOTE, delegate: 'yes' } },
+      'call.delegate: must be true or false',
+    ],
+    [
+      'a delegatecall and none at once',
+      'transaction',
+      { all: [{ call: { ...NOTE, delegate: true } }, { call: { ...NOTE, delegate: false } }] },
+      'all[1].call: can never hold',
+    ],
     ['no arguments', 'transaction', args({}), 'args: restricts nothing; write { name: { eq: … } }'],
     [
       'an unknown argument',

@@ -3,7 +3,7 @@
  * slow, small, and only for documents that compile. Conditions have three values, `true`, `false` and `error`, by
  * Kleene's rules. Calldata is decoded by ethers.
  */
-import { AbiCoder, FunctionFragment, getBytes, hexlify, type ParamType } from 'ethers';
+import { AbiCoder, FunctionFragment, getBytes, hexlify, id, type ParamType } from 'ethers';
 import type { Effect, TokenEffect } from '../../src/effects/effect.ts';
 import type { PolicyRequest } from '../../src/policy/decision.ts';
 
@@ -232,7 +232,7 @@ function chainOf({ intent }: { readonly intent: Json }): bigint | undefined {
   return chain === undefined ? undefined : BigInt(chain);
 }
 
-function testsCall(at: Case, { to, abi, fn, args = {} }: Json): Truth {
+function testsCall(at: Case, { to, delegate, abi, fn, args = {} }: Json): Truth {
   const { document, effect } = at;
   if (effect.kind !== 'call') return false;
   const fragments = document.abis[abi].map((item: Json) =>
@@ -243,6 +243,7 @@ function testsCall(at: Case, { to, abi, fn, args = {} }: Json): Truth {
     (one: FunctionFragment) => one.format('sighash') === wanted || one.name === wanted,
   );
   if (!effect.data.startsWith(fragment.selector)) return false;
+  if (delegate !== undefined && effect.delegate !== delegate) return false;
   if (to !== undefined && !compare(at, to, effect.to)) return false;
   const inputs = fragment.inputs as ParamType[];
   let values: Json;
@@ -460,6 +461,12 @@ function quantity(document: Json, item: string | number): bigint {
   return BigInt(whole) * 10n ** BigInt(decimals) + BigInt(fraction.padEnd(decimals, '0') || '0');
 }
 
+/** Those that random requests have. */
+const BATCHES = [
+  'multicall(bytes[])',
+  'execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)',
+];
+
 function covers(rule: Json, effect: Effect, request: PolicyRequest): boolean {
   const { intent } = request;
   const bound = (test: (name: string, body: Json) => boolean): boolean =>
@@ -473,6 +480,8 @@ function covers(rule: Json, effect: Effect, request: PolicyRequest): boolean {
   if (effect.kind === 'create') return bound((n, b) => n === 'create' || (n === 'to' && b.create === true));
   if (effect.kind !== 'call') return true;
   if (effect.delegate && !bound((n, b) => n === 'call' && listed(b.to))) return false;
+  const isBatch = BATCHES.some((signature) => effect.data.startsWith(id(signature).slice(0, 10)));
+  if (effect.delegate && !isBatch && !bound((n, b) => n === 'call' && b.delegate === true)) return false;
   const { token, to } = effect;
   // Anybody's contract can have Permit2's functions.
   const isKnownContract =
