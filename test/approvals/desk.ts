@@ -15,7 +15,7 @@ import { SecondFactor } from '../../src/approvals/second-factor.ts';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { toHex, type Hex } from '../../src/bytes.ts';
+import { toHex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { Intent } from '../../src/intent/intent.ts';
 import { digestOf } from '../../src/intent/preimage.ts';
@@ -126,7 +126,7 @@ export function openDesk(policyText = POLICY): Desk {
   const desk = {
     policy,
     now: START,
-    whileSigning: () => undefined as unknown,
+    whileSigning: () => undefined,
     sealed: false,
   } as Omit<Desk, 'now' | 'sealed'> & { -readonly [name in keyof Desk]: Desk[name] };
 
@@ -187,7 +187,7 @@ export function openDesk(policyText = POLICY): Desk {
     const version: KeyVersion = {
       version: 1,
       address: addressOf(publicKey),
-      publicKey: toHex(publicKey) as Hex,
+      publicKey: toHex(publicKey),
       state: 'enabled',
       origin: 'generated',
       createdAt: new Date(START).toISOString(),
@@ -275,7 +275,8 @@ export function openDesk(policyText = POLICY): Desk {
 
 /** The one-time code (RFC 6238) of a secret at a time, made without the library that checks it. */
 export function codeOf(secret: string, time: number): string {
-  const bits = [...secret]
+  const bits = secret
+    .split('')
     .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
     .join('');
   const key = Buffer.from(

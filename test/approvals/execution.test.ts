@@ -166,6 +166,7 @@ describe('on execution everything is evaluated again', () => {
     const id = await approved();
     desk.whileSigning = () => desk.change(app, { state: 'disabled' });
     await refused(id, 'forbidden');
+    expect(desk.request(id).status).toBe('failed');
   });
 
   it('the key: disabled means wait, and no signature', async () => {

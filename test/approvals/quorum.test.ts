@@ -197,7 +197,7 @@ describe('a quorum of any votes', () => {
           Array.from({ length: m - have }, (__, j) => ballot(`new-${i}-${j}`, [role as Role])),
         );
         expect(quorumOf(approval, [...cast, ...more], 'a').met).toBe(true);
-        if (short > 0) expect(quorumOf(approval, [...cast, ...more.slice(1)], 'a').met).toBe(false);
+        expect(quorumOf(approval, [...cast, ...more.slice(1)], 'a').met).toBe(short === 0);
       }),
       { numRuns: Math.min(RUNS, 5_000) },
     );

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { REQUEST_STATES } from '../../approvals/request.ts';
+import type { RequestJson } from '../../approvals/view.ts';
 import type { Role } from '../../access/roles.ts';
+import type { Answer } from '../../audit/act.ts';
+import { CountersignError } from '../../errors.ts';
+import { requireReleasable } from '../release.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import { commentSchema, limitSchema, otpSchema, pageOf, requestShape } from '../shapes.ts';
@@ -14,7 +18,25 @@ const READERS: readonly Role[] = [...APPROVERS, 'signer', 'auditor'];
 const idParams = z.strictObject({ id: z.uuid() });
 const answer = { status: 200, description: 'The request.', schema: requestShape };
 
-export function requestRoutes({ approvals }: Service): Route[] {
+export function requestRoutes(service: Service): Route[] {
+  const { approvals } = service;
+
+  const checkReplay = ({ result }: Answer): void => {
+    if (result !== undefined) requireReleasable(service, result as Answer);
+  };
+
+  /** Without a signature that must not go out now: it is kept, and shown again when it may. */
+  const released = (request: RequestJson): RequestJson => {
+    try {
+      checkReplay(request);
+      return request;
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error;
+      const { result: _, ...rest } = request;
+      return { ...rest, note: `the signature is held back: ${error.message}` };
+    }
+  };
+
   return [
     route(
       {
@@ -31,8 +53,10 @@ export function requestRoutes({ approvals }: Service): Route[] {
         }),
         answer: { status: 200, description: 'A page.', schema: pageOf(requestShape) },
       },
-      ({ query: { status, limit, cursor } }, { caller }) =>
-        approvals.list(caller, { status, limit, before: cursor }),
+      ({ query: { status, limit, cursor } }, { caller }) => {
+        const { items, nextCursor } = approvals.list(caller, { status, limit, before: cursor });
+        return { items: items.map(released), nextCursor };
+      },
     ),
     route(
       {
@@ -46,7 +70,7 @@ export function requestRoutes({ approvals }: Service): Route[] {
         params: idParams,
         answer,
       },
-      ({ params: { id } }, { caller }) => approvals.show(caller, id),
+      ({ params: { id } }, { caller }) => released(approvals.show(caller, id)),
     ),
     route(
       {
@@ -61,8 +85,10 @@ export function requestRoutes({ approvals }: Service): Route[] {
         body: z.strictObject({ comment: commentSchema.optional(), otp: otpSchema.optional() }),
         secretBody: true,
         answer,
+        checkReplay,
       },
-      async ({ params: { id }, body }, { act, caller }) => await approvals.approve(act, caller, id, body),
+      async ({ params: { id }, body }, { act, caller }) =>
+        released(await approvals.approve(act, caller, id, body)),
     ),
     route(
       {
@@ -103,8 +129,9 @@ export function requestRoutes({ approvals }: Service): Route[] {
         params: idParams,
         body: z.strictObject({}),
         answer,
+        checkReplay,
       },
-      async ({ params: { id } }, { act, caller }) => await approvals.execute(act, caller, id),
+      async ({ params: { id } }, { act, caller }) => released(await approvals.execute(act, caller, id)),
     ),
   ];
 }

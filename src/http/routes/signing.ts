@@ -9,6 +9,7 @@ import type { PendingAnswer } from '../../signer/approval-desk.ts';
 import type { SignAnswer } from '../../signer/sign-answer.ts';
 import { findKeptAnswer } from '../idempotency.ts';
 import { toJsonSchema } from '../openapi.ts';
+import { requireReleasable } from '../release.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
 import {
@@ -83,11 +84,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
 
   /** Throws `sealed` or `key_state`: a repeat gets no signature that the first request would not get now. */
   const checkReplay = (kept: Answer): void => {
-    if (statusOf(kept) === PENDING) return;
-    if (service.seal.status().sealed)
-      throw new CountersignError('sealed', 'the service is sealed: no signature is given out');
-    const { name, version } = kept['key'] as { readonly name: string; readonly version: number };
-    service.keys.signingVersion(service.keys.get(name), version);
+    if (statusOf(kept) !== PENDING) requireReleasable(service, kept);
   };
 
   const single = OPERATIONS.map((operation) =>
