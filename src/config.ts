@@ -100,7 +100,8 @@ const rateLimitSchema = z.strictObject({
   address: rateLimit.optional(),
 });
 
-const settingsSchema = z.strictObject({
+/** What a configuration file, flags and the environment may say. */
+export const settingsSchema = z.strictObject({
   data: z.string().min(1).optional(),
   listen: z.string().optional(),
   node: z

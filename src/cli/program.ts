@@ -32,9 +32,12 @@ export function createProgram(host: Host): Command {
   program
     .command('start')
     .description('run the service until SIGTERM or SIGINT')
-    .option('--config <file>', 'settings in YAML')
+    .option('--config <file>', 'settings in YAML; docs/operations.md has all of them')
     .option('--data <directory>', 'the data directory (COUNTERSIGN_DATA; ./data)')
-    .option('--listen <host:port>', 'a loopback address (COUNTERSIGN_LISTEN; 127.0.0.1:8700)')
+    .option(
+      '--listen <host:port>',
+      'other than a loopback address only with tls (COUNTERSIGN_LISTEN; 127.0.0.1:8700)',
+    )
     .option('--seal <type>', 'how a new keyring is protected: file or passphrase (COUNTERSIGN_SEAL; file)')
     .option('--no-demo', 'make no demo key at the first start')
     .option('--log-level <level>', 'info, warn, error or silent (COUNTERSIGN_LOG_LEVEL; info)')
