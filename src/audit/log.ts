@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
 import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryService, type Recordable } from './entry.ts';
 import { leafHash, type Frontier } from './tree/merkle.ts';
+import { TILE_HEIGHT } from './tree/tiles.ts';
 
 /** Where an entry stands in the log; goes out with every answer. */
 export interface Receipt {
@@ -34,6 +35,8 @@ export interface EntryWrites {
   appendEntry(entry: Entry, bytes: Uint8Array, leafHash: Uint8Array): void;
   /** @param sha256 32 bytes. The same bytes are kept once. */
   keepData(sha256: Uint8Array, data: Uint8Array): void;
+  /** The root of the complete subtree over the entries [index · 256^level, (index + 1) · 256^level), level ≥ 1. */
+  keepNode(level: number, index: number, hash: Uint8Array): void;
   saveHead(head: LogHead): void;
 }
 
@@ -171,7 +174,9 @@ export class AuditLog<Tx> implements Recorder<Tx> {
             const value = item.effects(tx, { index: entry.index, leafHash: leaf.toString('hex') });
             tx.appendEntry(entry, bytes, leaf);
             if (beside !== undefined) tx.keepData(hash('sha256', beside, 'buffer'), beside);
-            frontier.append(leaf);
+            frontier.append(leaf, (height, at, hash) => {
+              if (height % TILE_HEIGHT === 0) tx.keepNode(height / TILE_HEIGHT, at, hash);
+            });
             return value;
           });
           settle.push(() => item.resolve(value));

@@ -1,3 +1,5 @@
+import type { NodeReader } from './tree/tiles.ts';
+
 /** An entry as the storage keeps it. Verification recomputes everything from `bytes`. */
 export interface StoredEntry {
   /** Position in the log, from 0. */
@@ -47,3 +49,8 @@ export interface AuditReads {
 export interface CheckpointWrites {
   saveCheckpoint(checkpoint: StoredCheckpoint): void;
 }
+/** The tree over the entries, for tiles and proofs. */
+export interface TreeReads {
+  readonly nodes: NodeReader;
+}
+

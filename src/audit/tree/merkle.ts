@@ -10,6 +10,9 @@ export const HASH_BYTES = 32;
  */
 export type SubtreeReader = (level: number, index: number) => Buffer;
 
+/** Told of the hash of a complete subtree, named as for a `SubtreeReader`, when its last leaf is appended. */
+export type SubtreeKeeper = (level: number, index: number, hash: Buffer) => void;
+
 /** Leaf hash, RFC 6962 §2.1: SHA-256(0x00 ‖ entry). */
 export function leafHash(entry: Uint8Array): Buffer {
   const input = Buffer.allocUnsafe(1 + entry.length);
@@ -66,11 +69,15 @@ export class Frontier {
     return [...this.#hashes];
   }
 
-  append(leaf: Buffer): void {
+  /** @param keep is told of every subtree above the leaf that the leaf completes, lowest first. */
+  append(leaf: Buffer, keep?: SubtreeKeeper): void {
     if (leaf.length !== HASH_BYTES) throw new CountersignError('internal', 'a leaf hash has 32 bytes');
     let merged = leaf;
+    let level = 0;
     for (let size = this.#size; size % 2 === 1; size = half(size)) {
       merged = nodeHash(this.#hashes.pop() as Buffer, merged);
+      level += 1;
+      keep?.(level, half(size), merged);
     }
     this.#hashes.push(merged);
     this.#size += 1;

@@ -70,7 +70,8 @@ function toStoredEntry(row: EntryRow): StoredEntry {
   return { index: row.idx, leafHash: row.leaf_hash, bytes: row.entry };
 }
 
-export function auditWrites(db: DatabaseSync): EntryWrites & CheckpointWrites {
+export function auditWrites(db: DatabaseSync): Omit<EntryWrites, 'keepNode'> & CheckpointWrites {
+  const index = entryIndex(db);
   const insert = db.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const keepData = db.prepare('INSERT OR IGNORE INTO audit_data VALUES (?, ?)');
   const saveHead = db.prepare('INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?)');

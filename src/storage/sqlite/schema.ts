@@ -169,8 +169,21 @@ export const MIGRATIONS: readonly string[] = [
     leaf_hash BLOB NOT NULL,
     entry BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX audit_by_key ON audit_entries (key_name, idx) WHERE key_name IS NOT NULL;
-  CREATE INDEX audit_by_principal ON audit_entries (principal, idx) WHERE principal IS NOT NULL;
+
+  CREATE TABLE audit_blocks (
+    field TEXT NOT NULL,
+    value TEXT NOT NULL,
+    block INTEGER NOT NULL,
+    bits BLOB NOT NULL,
+    PRIMARY KEY (field, value, block)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit_nodes (
+    level INTEGER NOT NULL CHECK (level >= 1),
+    idx INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (level, idx)
+  ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE audit_data (sha256 BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
 

@@ -3,7 +3,7 @@ import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts'
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
 import type { EntryWrites, LogStorage } from '../../audit/log.ts';
-import type { AuditReads, CheckpointWrites } from '../../audit/stored-entry.ts';
+import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
 import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
@@ -20,6 +20,7 @@ import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
 import { totpTable } from './totp.ts';
+import { checkTreeNodes, treeNodes } from './tree-nodes.ts';
 
 export type StorageReads = KeyReads &
   AccessReads &
@@ -32,7 +33,8 @@ export type StorageReads = KeyReads &
   IdempotencyReads &
   SealReads &
   PolicyReads &
-  AuditReads;
+  AuditReads &
+  TreeReads;
 
 /** What a commit of the audit log may write beside its entry. */
 export type StorageTx = KeyWrites &
@@ -60,6 +62,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const { db, close } = openForWriting(directory);
   try {
     checkLogEnds(db);
+    checkTreeNodes(db, readHead(db).frontier.size);
   } catch (error) {
     close();
     throw error;
@@ -76,9 +79,10 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const seal = sealTables(db);
   const policy = policyTable(db);
   const writes = auditWrites(db);
+  const { nodes, keepNode } = treeNodes(db);
   const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
   const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy };
-  const tx: StorageTx & EntryWrites = { ...tables, ...writes };
+  const tx: StorageTx & EntryWrites = { ...tables, ...writes, keepNode };
 
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
@@ -88,7 +92,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const undo = db.prepare('ROLLBACK TO item');
 
   return {
-    reads: { ...tables, ...auditReads(db) },
+    reads: { ...tables, ...auditReads(db), nodes },
     origin: fixedValue(db, 'origin', newOrigin),
     head: () => readHead(db),
 
