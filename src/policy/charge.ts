@@ -17,25 +17,29 @@ export function createCharges({ limits, keyGroups }: Pick<PolicyModel, 'limits' 
     });
 
   /** One scope, or for a key in several groups one for each. */
-  function scopesOf({ per }: Limit, request: PolicyRequest, subject: Subject): readonly string[] {
+  function scopesOf({ per, meter }: Limit, request: PolicyRequest, subject: Subject): readonly string[] {
     if (per.length === 0) return ['all'];
     return per
-      .map((scope) => namesOf(scope, request, subject))
+      .map((scope) => namesOf(scope, meter, request, subject))
       .reduce((starts, ends) => starts.flatMap((start) => ends.map((end) => `${start}/${end}`)));
   }
 
   function namesOf(
     scope: LimitScope,
+    meter: Meter,
     { key, principal }: PolicyRequest,
-    { chainId }: Subject,
+    subject: Subject,
   ): readonly string[] {
     switch (scope) {
       case 'key':
         return [key.name];
       case 'principal':
         return [principal.name];
-      case 'chain':
+      case 'chain': {
+        // What counts for a token without naming a chain may be good on the token's.
+        const chainId = meter.kind === 'token' ? meter.token.chain : subject.chainId;
         return [chainId === undefined ? '-' : chainId.toString()];
+      }
       case 'keyGroup':
       default: {
         const groups = [...keyGroups]
@@ -65,19 +69,35 @@ function measure(meter: Meter, { effects: { effects } }: PolicyRequest, subject:
   }
 }
 
-/** The value of the outermost call pays for the calls inside it, but for those from an account's own funds. */
+/**
+ * What a call carries, or what the calls inside it carry together, whichever is more: a contract that makes calls may
+ * have funds of its own. Calls of which that is certain come on top.
+ */
 function measureValue(effects: readonly Effect[]): bigint {
   let sum = 0n;
   let before: string | undefined;
-  for (const effect of effects) {
+  /** What the calls inside a call carry, by its path. */
+  const inside = new Map<string, bigint>();
+  // Calls stand behind the one that makes them.
+  for (const effect of effects.toReversed()) {
     const value = valueOf(effect);
     if (value === undefined || (effect.kind !== 'call' && effect.kind !== 'create')) continue;
+    const { path } = effect;
     // A call with several token effects stands there once for each, one after the other.
-    const isNew = effect.path !== before;
-    before = effect.path;
-    if (isNew && (effect.path === '' || effect.kind === 'create' || effect.ownFunds)) sum += value;
+    if (path === before) continue;
+    before = path;
+    const carried = most(value, inside.get(path) ?? 0n);
+    if (path === '' || effect.kind === 'create' || effect.ownFunds) sum += carried;
+    else {
+      const maker = path.slice(0, Math.max(path.lastIndexOf('.'), 0));
+      inside.set(maker, (inside.get(maker) ?? 0n) + carried);
+    }
   }
   return sum;
+}
+
+function most(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }
 
 function measureToken(

@@ -106,7 +106,7 @@ const callTest: Arbitrary = fc
           record({ some: record({ amount: comparison(fc.constantFrom('0', '1'), ['0', '1']) }) }),
         ),
       }).map((args) => ({ fn: 'fill', args })),
-      fc.constantFrom('multicall(bytes[])', 'multicall').map((fn) => ({ fn })),
+      fc.constantFrom('multicall(bytes[])', 'multicall', 'aggregate3Value').map((fn) => ({ fn })),
       fc.constant({ fn: 'execTransaction' }),
     ),
   )
@@ -125,6 +125,7 @@ const ABIS = {
     'pay(address[] recipients, string note, bool flag)',
     'fill((address to, uint256 amount)[] orders)',
     'multicall(bytes[] data)',
+    'aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
     'execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)',
   ],
 };

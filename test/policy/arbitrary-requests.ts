@@ -44,6 +44,7 @@ const CONTRACTS = new Interface([
   'function pay(address[] recipients, string note, bool flag)',
   'function fill((address to, uint256 amount)[] orders)',
   'function multicall(bytes[] data)',
+  'function aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
   'function execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)',
 ]);
 
@@ -73,9 +74,16 @@ const simpleCall: fc.Arbitrary<Hex> = fc.oneof(
   fc.constantFrom<Hex>('0xdeadbeef', '0xdeadbeef00'),
 );
 
-const batch: fc.Arbitrary<Hex> = fc
-  .array(simpleCall, { maxLength: 3 })
-  .map((calls) => encode('multicall', [calls]));
+const payment = fc.tuple(
+  fc.constantFrom(...ADDRESSES, USDC),
+  fc.constant(false),
+  wei,
+  fc.oneof(fc.constant<Hex>('0x'), simpleCall),
+);
+const batch: fc.Arbitrary<Hex> = fc.oneof(
+  fc.array(simpleCall, { maxLength: 3 }).map((calls) => encode('multicall', [calls])),
+  fc.array(payment, { maxLength: 3 }).map((payments) => encode('aggregate3Value', [payments])),
+);
 
 const order: fc.Arbitrary<Hex> = fc
   .tuple(

@@ -133,6 +133,25 @@ describe('meters', () => {
     expect(charges(call(batch, BOB, 7n), value)).toEqual(['all 7']);
   });
 
+  test('value: of the calls inside, where they carry more than the call around them', () => {
+    const value = limit('value');
+    type Inner = readonly [to: Hex, value: bigint, data: Hex];
+    const batch = (...calls: readonly Inner[]): Hex =>
+      calldata('aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[])', [
+        calls.map(([to, wei, data]) => [to, false, wei, data]),
+      ]);
+    expect(charges(call(batch([ALICE, 3n, '0x'], [CAROL, 4n, '0x'])), value)).toEqual(['all 7']);
+    expect(charges(call(batch([ALICE, 3n, '0x']), BOB, 9n), value)).toEqual(['all 9']);
+    const nested = batch([CAROL, 1n, batch([ALICE, 5n, '0x'], [ALICE, 5n, '0x'])], [ALICE, 2n, '0x']);
+    expect(charges(call(nested), value)).toEqual(['all 12']);
+    expect(charges(call(nested, BOB, 20n), value)).toEqual(['all 20']);
+    // A Safe's own funds, of which the batch that it calls gets a part.
+    expect(charges(call(exec(CAROL, 6n, batch([ALICE, 8n, '0x'])), BOB, 2n), value)).toEqual(['all 10']);
+    expect(charges(call(batch([BOB, 1n, exec(ALICE, 8n, '0x')], [ALICE, 1n, '0x'])), value)).toEqual([
+      'all 10',
+    ]);
+  });
+
   test('value: once for a call with several token effects', () => {
     const moves = calldata('safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)', [
       SIGNER,
@@ -244,6 +263,12 @@ describe('meters', () => {
     const amounts = domains.map((domain) => charges(permit(domain), tokenMeter('usdc')));
     expect(amounts).toEqual([['all 9'], [], ['all 9']]);
     expect(charges({ ...call(transfer(5n)), chainId: 1n }, tokenMeter('usdc'))).toEqual([]);
+    // One window for both: what names no chain is no second allowance.
+    const perChain = limit({ token: 'usdc', include: ALL }, ['chain']);
+    expect([{ chainId: 31337 }, {}].map((domain) => charges(permit(domain), perChain))).toEqual([
+      ['31337 9'],
+      ['31337 9'],
+    ]);
   });
 });
 

@@ -464,6 +464,7 @@ function quantity(document: Json, item: string | number): bigint {
 /** Those that random requests have. */
 const BATCHES = [
   'multicall(bytes[])',
+  'aggregate3Value((address,bool,uint256,bytes)[])',
   'execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)',
 ];
 
@@ -539,7 +540,7 @@ function chargesOf(document: Json, request: PolicyRequest): ReferenceCharge[] {
           : part === 'principal'
             ? [request.principal.name]
             : part === 'chain'
-              ? [String(chainOf(request) ?? '-')]
+              ? [String(document.tokens?.[meter.token]?.chain ?? chainOf(request) ?? '-')]
               : groups.length === 0
                 ? ['-']
                 : groups;
@@ -554,24 +555,39 @@ function measure(document: Json, meter: Json, request: PolicyRequest): bigint {
   const { intent } = request;
   if (meter === 'count') return 1n;
   if (meter === 'maxTotalFee') return intent.operation === 'transaction' ? totalFee(intent.transaction) : 0n;
-  // A call with several token effects stands in the list once for each; its value counts once.
-  const seen = new Set<string>();
+  if (meter === 'value') return measureValue(effects);
   let sum = 0n;
   for (const effect of effects) {
-    if (meter === 'value') {
-      if (effect.kind !== 'call' && effect.kind !== 'create') continue;
-      if (seen.has(effect.path)) continue;
-      seen.add(effect.path);
-      const isOutermost = intent.operation === 'transaction' && effect.path === '';
-      if (isOutermost || (effect.kind === 'call' && effect.ownFunds)) sum += effect.value;
-    } else {
-      const found = 'token' in effect ? effect.token : undefined;
-      const token = document.tokens[meter.token];
-      if (found === undefined || !isToken(token, found, request) || !meter.include.includes(found.action))
-        continue;
-      const single = token.standard === 'erc721' && found.action !== 'setApprovalForAll';
-      sum += single ? 1n : (measures(token, found).amount ?? 2n ** 256n - 1n);
-    }
+    const found = 'token' in effect ? effect.token : undefined;
+    const token = document.tokens[meter.token];
+    if (found === undefined || !isToken(token, found, request) || !meter.include.includes(found.action))
+      continue;
+    const single = token.standard === 'erc721' && found.action !== 'setApprovalForAll';
+    sum += single ? 1n : (measures(token, found).amount ?? 2n ** 256n - 1n);
   }
   return sum;
+}
+
+/** Of the roots, and of every call from an account's own funds: what each carries, itself or inside. */
+function measureValue(effects: readonly Effect[]): bigint {
+  // A call with several token effects stands in the list once for each; its value counts once.
+  const calls = new Map(
+    effects.flatMap((effect) =>
+      effect.kind === 'call' || effect.kind === 'create' ? [[effect.path.split('.').join('/'), effect]] : [],
+    ),
+  );
+  const parentOf = (path: string): string => path.split('/').slice(0, -1).join('/');
+  const isOwn = (effect: Effect): boolean => effect.kind === 'call' && effect.ownFunds;
+  const add = (values: readonly bigint[]): bigint => values.reduce((sum, value) => sum + value, 0n);
+  const carried = (path: string): bigint => {
+    const inner = [...calls].filter(
+      ([one, effect]) => one !== '' && parentOf(one) === path && !isOwn(effect),
+    );
+    const inside = add(inner.map(([one]) => carried(one)));
+    const own = calls.get(path)?.value ?? 0n;
+    return own > inside ? own : inside;
+  };
+  return add(
+    [...calls].filter(([path, effect]) => path === '' || isOwn(effect)).map(([path]) => carried(path)),
+  );
 }
