@@ -11,18 +11,23 @@ export interface StoredEntry {
 }
 
 /** All conditions must hold; absent ones always do. */
-export interface EntryQuery {
-  /** First index to look at; 'desc' goes down from it. */
-  readonly from: number;
-  /** By index; ascending when absent. */
-  readonly order?: 'asc' | 'desc' | undefined;
-  readonly limit: number;
+export interface EntryFilter {
+  /** Its name. */
   readonly principal?: string | undefined;
+  /** Its name. */
   readonly key?: string | undefined;
   readonly operation?: string | undefined;
   readonly effect?: string | undefined;
   readonly kind?: string | undefined;
   readonly outcome?: string | undefined;
+}
+
+export interface EntryQuery extends EntryFilter {
+  /** First index to look at; 'desc' goes down from it. */
+  readonly from: number;
+  /** By index; ascending when absent. */
+  readonly order?: 'asc' | 'desc' | undefined;
+  readonly limit: number;
   /** RFC 3339, UTC, milliseconds; `since` inclusive, `until` exclusive. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
@@ -45,12 +50,12 @@ export interface AuditReads {
   checkpointsAfter(size: number, limit: number): StoredCheckpoint[];
 }
 
-/** Checkpoints say nothing new: they may be written outside the log's commits, and lost without harm. */
-export interface CheckpointWrites {
-  saveCheckpoint(checkpoint: StoredCheckpoint): void;
-}
 /** The tree over the entries, for tiles and proofs. */
 export interface TreeReads {
   readonly nodes: NodeReader;
 }
 
+/** Checkpoints say nothing new: they may be written outside the log's commits, and lost without harm. */
+export interface CheckpointWrites {
+  saveCheckpoint(checkpoint: StoredCheckpoint): void;
+}

@@ -1,14 +1,14 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
 import type { EntryWrites, LogHead } from '../../audit/log.ts';
 import { Frontier, HASH_BYTES } from '../../audit/tree/merkle.ts';
 import type {
   AuditReads,
   CheckpointWrites,
-  EntryQuery,
   StoredCheckpoint,
   StoredEntry,
 } from '../../audit/stored-entry.ts';
+import { entryIndex, type IndexRange } from './entry-index.ts';
 
 interface EntryRow {
   idx: number;
@@ -16,30 +16,54 @@ interface EntryRow {
   entry: Uint8Array;
 }
 
-const COLUMN_OF = {
-  principal: 'principal = ?',
-  key: 'key_name = ?',
-  operation: 'operation = ?',
-  effect: 'effect = ?',
-  kind: 'kind = ?',
-  outcome: 'outcome = ?',
-  since: 'time >= ?',
-  until: 'time < ?',
-} as const;
-
 export function auditReads(db: DatabaseSync): AuditReads {
+  const index = entryIndex(db);
   const byIndex = db.prepare('SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx = ?');
   const data = db.prepare('SELECT data FROM audit_data WHERE sha256 = ?');
+  const all = {
+    asc: db.prepare(
+      'SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?',
+    ),
+    desc: db.prepare(
+      'SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx >= ? AND idx < ? ORDER BY idx DESC LIMIT ?',
+    ),
+  };
+  const timeAt = db.prepare('SELECT time FROM audit_entries WHERE idx = ?');
+  const last = db.prepare('SELECT max(idx) AS last FROM audit_entries');
   const latest = db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1');
   const after = db.prepare('SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?');
 
+  /** Index of the first entry of this time or later. Times never decrease along the log. */
+  const firstAt = (time: string): number => {
+    let low = 0;
+    let high = ((last.get() as { last: number | null }).last ?? -1) + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const row = timeAt.get(middle) as { time: string } | undefined;
+      if (row === undefined || row.time < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+
   return {
-    entries: (query) => {
-      const { sql, values } = selectEntries(query);
-      return (db.prepare(sql).all(...values) as unknown as EntryRow[]).map(toStoredEntry);
+    entries: ({ from, order = 'asc', limit, since, until, ...filter }) => {
+      const first = since === undefined ? 0 : firstAt(since);
+      const end = until === undefined ? Number.MAX_SAFE_INTEGER : firstAt(until);
+      const range = rangeOf(order, from, { from: first, to: end });
+      if (Object.values(filter).every((value) => value === undefined)) {
+        return (all[order].all(range.from, range.to, limit) as unknown as EntryRow[]).map(toStoredEntry);
+      }
+      const found: StoredEntry[] = [];
+      for (const at of index.find(filter, range, order)) {
+        const row = byIndex.get(at) as EntryRow | undefined;
+        if (row !== undefined) found.push(toStoredEntry(row));
+        if (found.length === limit) break;
+      }
+      return found;
     },
-    entry: (index) => {
-      const row = byIndex.get(index) as EntryRow | undefined;
+    entry: (at) => {
+      const row = byIndex.get(at) as EntryRow | undefined;
       return row === undefined ? undefined : toStoredEntry(row);
     },
     data: (sha256) => (data.get(sha256) as { data: Uint8Array } | undefined)?.data,
@@ -48,22 +72,10 @@ export function auditReads(db: DatabaseSync): AuditReads {
   };
 }
 
-function selectEntries({ from, order = 'asc', limit, ...filters }: EntryQuery): {
-  sql: string;
-  values: SQLInputValue[];
-} {
-  const conditions = [order === 'asc' ? 'idx >= ?' : 'idx <= ?'];
-  const values: SQLInputValue[] = [from];
-  for (const [name, condition] of Object.entries(COLUMN_OF)) {
-    const value = filters[name as keyof typeof COLUMN_OF];
-    if (value === undefined) continue;
-    conditions.push(condition);
-    values.push(value);
-  }
-  return {
-    sql: `SELECT idx, leaf_hash, entry FROM audit_entries WHERE ${conditions.join(' AND ')} ORDER BY idx ${order} LIMIT ?`,
-    values: [...values, limit],
-  };
+/** The part of a range that a listing which begins at `from` goes through. */
+function rangeOf(order: 'asc' | 'desc', from: number, within: IndexRange): IndexRange {
+  if (order === 'asc') return { ...within, from: Math.max(from, within.from) };
+  return { ...within, to: from < within.to ? from + 1 : within.to };
 }
 
 function toStoredEntry(row: EntryRow): StoredEntry {
@@ -91,6 +103,7 @@ export function auditWrites(db: DatabaseSync): Omit<EntryWrites, 'keepNode'> & C
         leafHash,
         bytes,
       );
+      index.appended(entry.index);
     },
     keepData: (sha256, data) => {
       keepData.run(sha256, data);
