@@ -34,6 +34,7 @@ const MAX_NOTE_BYTES = 1_000_000;
 const MAX_SIGNATURES = 100;
 const MAX_VKEY_LENGTH = 1_000;
 
+/** Signature types, the first byte of what a vkey encodes; https://c2sp.org/signed-note. */
 const ED25519 = 0x01;
 const KEY_HASH_BYTES = 4;
 const PUBLIC_KEY_BYTES = 32;
@@ -81,26 +82,36 @@ export function noteSignature(name: string, publicKey: Uint8Array, signature: Ui
  * @throws CountersignError `invalid_request` for a bad name or a public key that has not 32 bytes.
  */
 export function formatVkey(name: string, publicKey: Uint8Array): string {
-  const id = keyHash(name, publicKey).toString('hex');
-  return `${name}+${id}+${encodeKey(publicKey).toString('base64')}`;
+  return formatVkeyOf(ED25519, name, publicKey);
 }
 
-/** @throws CountersignError `invalid_request`, also for keys of another algorithm than Ed25519. */
+/** @throws CountersignError `invalid_request`, also for keys of another type than 0x01. */
 export function parseVkey(vkey: string): VerifierKey {
+  return parseVkeyOf(ED25519, vkey);
+}
+
+/** As `formatVkey`, for a signature type of Ed25519 keys. */
+function formatVkeyOf(type: number, name: string, publicKey: Uint8Array): string {
+  const id = keyHash(name, publicKey, type).toString('hex');
+  return `${name}+${id}+${encodeKey(publicKey, type).toString('base64')}`;
+}
+
+/** As `parseVkey`, for a signature type of Ed25519 keys. */
+export function parseVkeyOf(type: number, vkey: string): VerifierKey {
   const [name, id, ...key] = vkey.length > MAX_VKEY_LENGTH ? [] : vkey.split('+');
   if (name === undefined || id === undefined || key.length === 0) {
     throw invalid('a verifier key has the form name+hash+key');
   }
   // Base64 has plus signs of its own.
   const encoded = Buffer.from(key.join('+'), 'base64');
-  if (encoded[0] !== ED25519 || encoded.length !== 1 + PUBLIC_KEY_BYTES) {
-    throw invalid(`the verifier key of ${JSON.stringify(name)} is not an Ed25519 key`);
+  if (encoded[0] !== type || encoded.length !== 1 + PUBLIC_KEY_BYTES) {
+    throw invalid(`the verifier key of ${JSON.stringify(name)} is not an Ed25519 key of type ${type}`);
   }
   const publicKey = encoded.subarray(1);
-  if (formatVkey(name, publicKey) !== vkey) {
+  if (formatVkeyOf(type, name, publicKey) !== vkey) {
     throw invalid(`the verifier key of ${JSON.stringify(name)} does not match its key hash`);
   }
-  return { name, keyHash: keyHash(name, publicKey), publicKey };
+  return { name, keyHash: keyHash(name, publicKey, type), publicKey };
 }
 
 /**
@@ -110,15 +121,21 @@ export function parseVkey(vkey: string): VerifierKey {
  */
 export function verifyNote(note: Note, vkey: string): boolean {
   const key = parseVkey(vkey);
-  const own = note.signatures.filter((s) => s.name === key.name && s.keyHash.equals(key.keyHash));
-  if (own.length === 0) return false;
-  const publicKey = createPublicKey({
-    format: 'jwk',
-    key: { kty: 'OKP', crv: 'Ed25519', x: key.publicKey.toString('base64url') },
-  });
+  const own = signaturesOf(note, key);
   const text = Buffer.from(note.text, 'utf8');
-  return own.every(
-    (s) => s.signature.length === SIGNATURE_BYTES && verify(null, text, publicKey, s.signature),
+  return own.length > 0 && own.every(({ signature }) => verifyEd25519(text, key.publicKey, signature));
+}
+
+/** The signature lines that claim to be by this key. */
+export function signaturesOf({ signatures }: Note, { name, keyHash }: VerifierKey): Signature[] {
+  return signatures.filter((s) => s.name === name && s.keyHash.equals(keyHash));
+}
+
+export function verifyEd25519(message: Uint8Array, publicKey: Buffer, signature: Uint8Array): boolean {
+  const key = { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url') };
+  return (
+    signature.length === SIGNATURE_BYTES &&
+    verify(null, message, createPublicKey({ format: 'jwk', key }), signature)
   );
 }
 
@@ -127,16 +144,16 @@ export function isKeyName(name: string): boolean {
   return name.isWellFormed() && /^[^\p{White_Space}\p{Cc}+]+$/u.test(name);
 }
 
-/** First 4 bytes of SHA-256(name ‖ "\n" ‖ 0x01 ‖ public key). */
-function keyHash(name: string, publicKey: Uint8Array): Buffer {
+/** First 4 bytes of SHA-256(name ‖ "\n" ‖ type ‖ public key). */
+function keyHash(name: string, publicKey: Uint8Array, type = ED25519): Buffer {
   if (!isKeyName(name)) throw invalid('a key name is not empty and has no white space and no plus sign');
-  const input = Buffer.concat([Buffer.from(`${name}\n`, 'utf8'), encodeKey(publicKey)]);
+  const input = Buffer.concat([Buffer.from(`${name}\n`, 'utf8'), encodeKey(publicKey, type)]);
   return hash('sha256', input, 'buffer').subarray(0, KEY_HASH_BYTES);
 }
 
-function encodeKey(publicKey: Uint8Array): Buffer {
+function encodeKey(publicKey: Uint8Array, type: number): Buffer {
   if (publicKey.length !== PUBLIC_KEY_BYTES) throw invalid('an Ed25519 public key has 32 bytes');
-  return Buffer.concat([Buffer.of(ED25519), publicKey]);
+  return Buffer.concat([Buffer.of(type), publicKey]);
 }
 
 function formatSignature({ name, keyHash, signature }: Signature): string {
