@@ -71,6 +71,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   #head: LogHead;
   #queue: Item<Tx>[] = [];
   #failure: string | undefined;
+  readonly #listeners = new Set<() => void>();
 
   constructor(
     storage: LogStorage<Tx>,
@@ -101,6 +102,15 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   /** The tree as it stands on disk. */
   get tree(): Frontier {
     return this.#head.frontier;
+  }
+
+  /**
+   * Calls `listener` whenever entries have been added, after their callers have been answered. It must be quick, and
+   * not throw. Returns what ends it.
+   */
+  onAppend(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   record<T>(draft: Recordable, effects: (tx: Tx, receipt: Receipt) => T): Promise<T> {
@@ -148,6 +158,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       return;
     }
     for (const release of settle) release();
+    for (const listener of this.#listeners) listener();
   }
 
   /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk. */

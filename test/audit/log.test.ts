@@ -57,6 +57,30 @@ const entries = (): readonly {
   }));
 
 describe('the audit log', () => {
+  it('tells who listens that it has grown, when that is on disk, and not when nothing was written', async () => {
+    let failing = false;
+    const log = new AuditLog(
+      watched({
+        commit: (work) => {
+          if (failing) throw new Error('the disk is full');
+          storage.commit(work);
+        },
+      }),
+      SERVICE,
+    );
+    const heard: number[] = [];
+    const end = log.onAppend(() => heard.push(log.size, storage.head().frontier.size));
+    await Promise.all([log.record(DRAFT, () => undefined), log.record(DRAFT, () => undefined)]);
+    expect(heard).toEqual([2, 2]);
+    end();
+    await log.record(DRAFT, () => undefined);
+    expect(heard).toEqual([2, 2]);
+    log.onAppend(() => heard.push(-1));
+    failing = true;
+    await expect(log.record(DRAFT, () => undefined)).rejects.toThrow('cannot be written');
+    expect(heard).toEqual([2, 2]);
+  });
+
   it('puts what was asked for together in one commit, in order', async () => {
     const watcher = watched();
     const log = new AuditLog(watcher, SERVICE);
