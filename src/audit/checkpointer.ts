@@ -71,6 +71,14 @@ export class Checkpointer {
     return await this.#underway;
   }
 
+  /** The newest checkpoint if it covers this entry, which is on disk, and else one that does. Throws `sealed`. */
+  async covering(index: number): Promise<StoredCheckpoint> {
+    let newest = this.#reads.latestCheckpoint() ?? (await this.current());
+    // One that was under way may be of the log as it was before the entry.
+    while (newest.size <= index) newest = await this.current();
+    return newest;
+  }
+
   async #sign(): Promise<StoredCheckpoint> {
     const publicKey = this.#signer.publicKey();
     if (publicKey === undefined)

@@ -10,7 +10,7 @@ import { Content, sendContent } from './content.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
 import { STATUS_OF, toProblem, type Problem } from './problems.ts';
-import type { Reply, Route } from './route.ts';
+import { expressPath, pathPattern, pathValues, type Reply, type Route } from './route.ts';
 import type { Service } from './service.ts';
 
 export interface AppOptions {
@@ -53,8 +53,7 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
   });
 
   for (const route of routes) {
-    const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
-    app[route.method.toLowerCase() as 'get' | 'post' | 'patch'](path, async (req, res) => {
+    app[route.method.toLowerCase() as 'get' | 'post' | 'patch'](expressPath(route), async (req, res) => {
       const stop = metrics.startRequest(route.method, route.path);
       try {
         await send(res, await answer(route, req, res));
@@ -67,7 +66,7 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
   }
 
   app.use((req, res, next) => {
-    const allowed = routes.filter(({ path }) => pathPattern(path).test(req.path)).map(({ method }) => method);
+    const allowed = routes.filter((route) => pathPattern(route).test(req.path)).map(({ method }) => method);
     if (allowed.length === 0) {
       next(
         new CountersignError('not_found', `there is nothing at ${req.path}: the API is described at /docs`),
@@ -86,7 +85,8 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
   return app;
 
   async function answer(route: Route, req: Request, res: Response): Promise<Reply> {
-    const { params, query } = req;
+    const { query } = req;
+    const params = pathValues(route, req.params);
     const requestId = res.locals['requestId'] as string;
     const visit = admission.visit(req, requestId);
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
@@ -219,8 +219,4 @@ function describe(error: unknown): string {
   const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
   const { code } = error as { code?: unknown };
   return [typeof code === 'string' ? `${error.name} ${code}` : error.name, ...frames].join('\n');
-}
-
-function pathPattern(path: string): RegExp {
-  return new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
 }

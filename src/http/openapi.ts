@@ -92,7 +92,12 @@ export function accessText(access: Access): string {
 }
 
 function contentOf({ schema, mediaType }: Route['answer']): JsonObject {
-  if (schema === undefined) return { [mediaType ?? 'text/plain']: { schema: { type: 'string' } } };
+  if (schema === undefined) {
+    const type = mediaType ?? 'text/plain';
+    // JSON Schema's words for bytes that are no text.
+    const bytes = type.startsWith('text/') ? undefined : { contentMediaType: type };
+    return { [type]: { schema: { type: 'string', ...bytes } } };
+  }
   return { 'application/json': { schema: toJsonSchema(schema, 'output') } };
 }
 

@@ -30,6 +30,8 @@ export interface RouteSpec {
   readonly description?: string;
   readonly access: Access;
   readonly params?: z.ZodObject;
+  /** The parameter at the end of the path that takes all steps that are left, slashes included. */
+  readonly rest?: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodObject;
   /** The good answer; `schema` is absent for text. */
@@ -45,6 +47,8 @@ export interface RouteSpec {
   };
   /** Which of its statuses a good answer has; `answer.status` when absent. */
   readonly statusOf?: (answer: Answer) => number;
+  /** It shows the audit log: who looked is an entry of it. */
+  readonly readsLog?: boolean;
   /** The answer carries a secret: it is never kept for a repeat. */
   readonly secretAnswer?: boolean;
   /** The body carries a secret: no hash of it is kept that could be used to guess it. */
@@ -137,4 +141,25 @@ function reply({ answer, statusOf }: RouteSpec, body: Result): Reply {
 function isReply(result: Result | Reply): result is Reply {
   if (typeof result === 'string' || result instanceof Content) return false;
   return typeof result['status'] === 'number' && 'body' in result;
+}
+
+/** The path as Express writes it. It gives what the parameter for the rest takes as a list of steps: see `pathValues`. */
+export function expressPath({ path, rest }: RouteSpec): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `${name === rest ? '*' : ':'}${name}`);
+}
+
+/** Values of the parameters in the path, from what Express found. */
+export function pathValues(
+  { rest }: RouteSpec,
+  params: { readonly [name: string]: string | readonly string[] },
+): { readonly [name: string]: string | readonly string[] } {
+  const steps = rest === undefined ? undefined : params[rest];
+  return rest === undefined || typeof steps !== 'object' ? params : { ...params, [rest]: steps.join('/') };
+}
+
+export function pathPattern({ path, rest }: RouteSpec): RegExp {
+  const pattern = path
+    .replaceAll('.', '\\.')
+    .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === rest ? '.+' : '[^/]+'));
+  return new RegExp(`^${pattern}$`);
 }

@@ -2,7 +2,7 @@ import type { AccessService } from '../access/access.ts';
 import type { AccessReads, AccessWrites } from '../access/principals.ts';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Recorder } from '../audit/log.ts';
-import type { AuditReads } from '../audit/stored-entry.ts';
+import type { AuditReads, TreeReads } from '../audit/stored-entry.ts';
 import type { ApprovalService } from '../approvals/approvals.ts';
 import type { ProposalWrites } from '../approvals/proposal.ts';
 import type { ProposalService } from '../approvals/proposals.ts';
@@ -29,7 +29,7 @@ export interface Service {
   readonly version: string;
   readonly origin: string;
   readonly storageEngine: string;
-  readonly reads: AccessReads & AuditReads & IdempotencyReads & PolicyReads;
+  readonly reads: AccessReads & AuditReads & TreeReads & IdempotencyReads & PolicyReads;
   readonly log: Recorder<ServiceTx> & { readonly size: number };
   readonly checkpointer: Checkpointer;
   readonly seal: SealService;

@@ -69,6 +69,10 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
 
   'GET /v1/audit/entries': ['admin', 'auditor'],
   'GET /v1/audit/entries/{index}': ['admin', 'auditor'],
+  'GET /v1/audit/entries/{index}/proof': ['admin', 'auditor'],
+  'GET /v1/audit/tile/{level}/{tile}': ['admin', 'auditor'],
+  'GET /v1/audit/tile/entries/{tile}': ['admin', 'auditor'],
+  'GET /v1/audit/data/{sha256}': ['admin', 'auditor'],
   'GET /v1/audit/checkpoint': ['admin', 'auditor'],
   'GET /v1/audit/checkpoints': ['admin', 'auditor'],
   'GET /v1/audit/key': '*',
@@ -80,6 +84,9 @@ const PARAMETERS: { readonly [name: string]: string } = {
   index: '0',
   id: randomUUID(),
   credential: '0123456789abcdef',
+  level: '0',
+  tile: '000.p/1',
+  sha256: `0x${'00'.repeat(32)}`,
 };
 
 let service: Running;

@@ -299,6 +299,23 @@ test('audit', async () => {
   expect(notes.items.at(-1)).toEqual({ size: Number(size), note });
 });
 
+test('the tree of the audit log', async () => {
+  const data = `0x${'5a'.repeat(20_000)}`;
+  const { body: signed } = await call(
+    signer,
+    'POST /v1/keys/{name}/sign/message',
+    { name: 'demo' },
+    { data },
+  );
+  const { index } = signed.receipt;
+  const { entry } = (await admin.get(`/v1/audit/entries/${index}`)).body;
+  await call(admin, 'GET /v1/audit/data/{sha256}', { sha256: entry.intent.dataHash });
+  await call(admin, 'GET /v1/audit/tile/{level}/{tile}', { level: '0', tile: `000.p/${index + 1}` });
+  await call(admin, 'GET /v1/audit/tile/entries/{tile}', { tile: `000.p/${index + 1}` });
+  const proof = await call(admin, 'GET /v1/audit/entries/{index}/proof', { index: String(index) });
+  expect(proof.text).toMatch(`c2sp.org/tlog-proof@v1\nindex ${index}\n`);
+});
+
 test('the audit log backwards, page by page, and by what is known of an entry', async () => {
   const indexes = ({ body }: { body: Json }): number[] => body.items.map(({ index }: Json) => index);
   const all = indexes(await call(admin, 'GET /v1/audit/entries', { limit: '1000' }));
