@@ -81,7 +81,7 @@ class Run {
   readonly #slots = new Map<string, readonly Charged[]>();
   /** By key address and digest: what had to wait then, and does not now. */
   readonly #early = new Set<string>();
-  /** Digests of what the candidate denies. */
+  /** Digests of what the candidate does not allow. */
   readonly #denied = new Set<string>();
 
   constructor(candidate: CompiledPolicy) {
@@ -105,8 +105,8 @@ class Run {
     const decision = settle({ ...verdict, charges }, this.#ledger.usageOf);
     const { effect } = decision;
     if (digest !== undefined && intent.operation !== 'digest') {
-      if (effect === 'deny') this.#denied.add(digest);
-      else if (effect === 'allow' || outcome === 'done') this.#denied.delete(digest);
+      if (effect === 'allow' || (effect === 'require' && outcome === 'done')) this.#denied.delete(digest);
+      else this.#denied.add(digest);
     }
     if (effect === 'allow' ? FAILED.has(outcome) : effect === 'deny' || outcome !== 'done') return decision;
 
@@ -116,13 +116,13 @@ class Run {
     return decision;
   }
 
-  /** What hashes to something that is denied is denied, too. */
+  /** What hashes to something that is not allowed is denied. */
   #judge({ request, intent }: LoggedDecision): Verdict {
     const verdict = this.#candidate.judge(request);
     if (!digestsOf(intent).some((digest) => this.#denied.has(digest))) return verdict;
     const { policyRevision, policyHash, effect } = verdict.decision;
     if (effect === 'deny') return verdict;
-    const reason = 'it hashes to something that the policy denies';
+    const reason = 'it hashes to something that the policy does not allow';
     return { decision: { effect: 'deny', policyRevision, policyHash, reason }, charges: [] };
   }
 

@@ -2,7 +2,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import { fromHex, toHex, type Hex } from '../bytes.ts';
 import type { Intent, Operation } from '../intent/intent.ts';
 
-/** An intent that was denied, by the digest that it would have had. */
+/** An intent that was denied, or not allowed without approval or with its nonce, by the digest that it would have had. */
 export interface DeniedIntent {
   readonly operation: Operation;
   /** Index of the audit entry. */

@@ -133,7 +133,10 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
         throw new CountersignError('internal', 'the digests of the two processes differ');
       answer = await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
-      await act.record({ ...draft, ...failureOf(error, draft.detail) });
+      const failed = { ...draft, ...failureOf(error, draft.detail) };
+      // Else the digest would be a way around the nonce guard.
+      if (isConflict(error)) await this.#recordRefusal(act, asked, failed);
+      else await act.record(failed);
       throw error;
     } finally {
       slot?.release();
@@ -162,7 +165,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const hidden = verdict.decision.effect === 'deny' ? undefined : findDenied(denied, request.intent);
     if (hidden !== undefined) {
       const { policyRevision, policyHash } = verdict.decision;
-      const reason = `it hashes to ${NOUNS[hidden.operation]} that was denied in entry ${hidden.entry}`;
+      const reason = `it hashes to ${NOUNS[hidden.operation]} that was not allowed in entry ${hidden.entry}`;
       return { decision: { effect: 'deny', policyRevision, policyHash, reason }, charges: [] };
     }
     const replaces = claim !== undefined && verdict.charges.length > 0;
@@ -171,19 +174,22 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     return { decision: settle({ ...verdict, charges }, ledger.usageOf), charges };
   }
 
-  /** Its digest is remembered: the same thing must not come in through another route. */
   async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {
-    const { key, operation, digest } = asked;
-    await act.record({ ...draft, outcome: 'denied' }, (tx, { index: entry }) => {
+    await this.#recordRefusal(act, asked, { ...draft, outcome: 'denied' });
+    throw new PolicyDenied(decision);
+  }
+
+  /** Its digest is remembered: the same thing must not come in through another route. */
+  async #recordRefusal(act: Act<Tx>, { key, operation, digest }: Asked, draft: ActDraft): Promise<void> {
+    await act.record(draft, (tx, { index: entry }) => {
       if (operation !== 'digest') tx.rememberDenied(key.id, digest, { operation, entry });
     });
-    throw new PolicyDenied(decision);
   }
 
   async #open(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<PendingAnswer> {
     const { request, key, version, digest } = asked;
     const { requester, source, intent, breakGlass } = request;
-    await act.record({ ...draft, outcome: 'pending' });
+    await this.#recordRefusal(act, asked, { ...draft, outcome: 'pending' });
     return await this.#parts.desk.open(act, {
       requester: { id: requester.id, name: requester.name },
       source: { address: source.address, mtls: source.mtls },
@@ -260,6 +266,10 @@ function nonceClaim(key: Key, version: KeyVersion, intent: Intent, digest: Buffe
     slot: { keyId: key.id, version: version.version, chainId: `${chainId}`, nonce: `${nonce}` },
     claim: claimOf(intent.transaction, digest, version.address),
   };
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'nonce_conflict';
 }
 
 function requireApprovals({ approvals }: Decision, given: ReadonlySet<string>): void {

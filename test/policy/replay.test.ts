@@ -350,6 +350,24 @@ test('a digest of what the candidate denies is denied', () => {
   ).toEqual([undefined, 'deny', 'deny', 'deny', 'deny', undefined]);
 });
 
+test('a digest of what waits for approval is denied until that is signed', () => {
+  const require = { effect: 'require', approvals: ['big'] } as const;
+  const pending = entry(pay(5n), require);
+  const digest: Intent = { operation: 'digest', digest: pending['digest'] as Hex, purpose: 'any' };
+  const log = [
+    pending,
+    entry(digest, { effect: 'allow' }),
+    entry(pay(5n), require, { outcome: 'done' }),
+    entry(digest, { effect: 'allow' }),
+  ];
+  expect(effects(policy({ max: '4', onExceed: '{ approval: big }' }), log)).toEqual([
+    undefined,
+    'deny',
+    undefined,
+    undefined,
+  ]);
+});
+
 test('a digest of what was denied and is signed in the end is not', () => {
   const again = entry(pay(600n, 1n), { effect: 'deny' });
   const digest: Intent = { operation: 'digest', digest: again['digest'] as Hex, purpose: 'any' };

@@ -400,7 +400,7 @@ describe('what was denied', () => {
     judge = () => ({ decision: DENY, charges: [] });
     await expect(sign(intent)).rejects.toThrow(code('policy_denied'));
     judge = () => ({ decision: ALLOW, charges: [] });
-    const reason = `it hashes to ${name} that was denied in entry 0`;
+    const reason = `it hashes to ${name} that was not allowed in entry 0`;
     await expect(sign(digest(digestFor(intent)))).rejects.toThrow(reason);
     expect(last()).toMatchObject({
       outcome: 'denied',
@@ -416,7 +416,9 @@ describe('what was denied', () => {
     const preimage = toHex(preimageOf(tx));
     for (const disguise of [data(digestFor(tx)), data(preimage), digest(digestFor(tx))]) {
       for (const keyName of ['treasury', 'payroll']) {
-        await expect(sign(disguise, { keyName })).rejects.toThrow(/hashes to a transaction that was denied/);
+        await expect(sign(disguise, { keyName })).rejects.toThrow(
+          /hashes to a transaction that was not allowed/,
+        );
       }
     }
     await sign(data(`${preimage}00`));
@@ -437,7 +439,7 @@ describe('what was denied', () => {
     await expect(sign(tx)).rejects.toThrow(code('policy_denied'));
     judge = () => ({ decision: ALLOW, charges: [] });
     await sign(tx, { keyName: 'payroll' });
-    await expect(sign(digest(digestFor(tx)))).rejects.toThrow(/denied in entry 0/);
+    await expect(sign(digest(digestFor(tx)))).rejects.toThrow(/not allowed in entry 0/);
   });
 
   it('says what the policy says where that denies, too', async () => {
@@ -457,6 +459,21 @@ describe('what was denied', () => {
 describe('what needs approval', () => {
   const tx = transaction();
   const approved = { requestId: 'r1', approvals: new Set(['big']), approvers: ['carol', 'dave'] };
+
+  it('is not signed as a digest or a message meanwhile, nor when it was rejected', async () => {
+    judge = ({ intent: { operation } }) => ({
+      decision: operation === 'transaction' ? REQUIRE : ALLOW,
+      charges: [],
+    });
+    await sign(tx);
+    for (const disguise of [digest(digestFor(tx)), data(digestFor(tx)), data(toHex(preimageOf(tx)))]) {
+      await expect(sign(disguise)).rejects.toThrow(
+        'it hashes to a transaction that was not allowed in entry 0',
+      );
+    }
+    await sign(tx, { approved });
+    await sign(digest(digestFor(tx)));
+  });
 
   it('goes to the desk, with a decision in the log and nothing charged', async () => {
     judge = (request) => ({ ...charging(() => 60n)(request), decision: REQUIRE });
@@ -606,6 +623,11 @@ describe('the limits and a nonce', () => {
     await expect(sign(withFee(20, { value: '6' }))).rejects.toThrow(code('nonce_conflict'));
     expect(last()).toMatchObject({ outcome: 'refused', detail: { code: 'nonce_conflict' } });
     expect(usage()).toBe(60n);
+    judge = () => ({ decision: ALLOW, charges: [] });
+    const second = withFee(20, { value: '6' });
+    await expect(sign({ operation: 'digest', digest: digestFor(second), purpose: 'any' })).rejects.toThrow(
+      /hashes to a transaction that was not allowed/,
+    );
   });
 
   const plans = fc.array(fc.record({ nonce: fc.nat(2), price: fc.integer({ min: 1, max: 50 }) }), {
