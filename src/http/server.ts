@@ -6,7 +6,6 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerParseError } from './parse-errors.ts';
 import { reloadTls, tlsOptions, type TlsFiles } from './tls.ts';
@@ -47,7 +46,9 @@ export async function startServer(
   tls?: TlsFiles,
 ): Promise<RunningServer> {
   /** By connection: a response that waits behind another says nothing when its connection closes. */
-  const underWay = new Map<Duplex, Set<ServerResponse>>();
+  const underWay = new Map<Socket, Set<ServerResponse>>();
+  /** Answers of these are still given, and then they end: they may ask for nothing more. */
+  const leaving = new WeakSet<Socket>();
   /** As they come, before any handshake. */
   const connections = new Set<Socket>();
   let closing = false;
@@ -55,13 +56,16 @@ export async function startServer(
     const { socket } = req;
     // What is left of bytes that came with the request that was one too many.
     const pending = underWay.get(socket);
-    if (pending === undefined || socket.destroyed) return;
+    if (pending === undefined || socket.destroyed || leaving.has(socket)) return;
     if (pending.size >= MAX_PIPELINED) {
       socket.destroy();
       return;
     }
     pending.add(res);
-    res.once('close', () => pending.delete(res));
+    res.once('close', () => {
+      pending.delete(res);
+      if (pending.size === 0 && leaving.has(socket)) socket.destroySoon();
+    });
     if (closing) res.setHeader('Connection', 'close');
     app(req, res);
   };
@@ -81,7 +85,7 @@ export async function startServer(
     socket.once('close', () => underWay.delete(socket));
   });
   server.on('clientError', (error, socket) => {
-    const pending = [...(underWay.get(socket) ?? [])];
+    const pending = [...(underWay.get(socket as Socket) ?? [])];
     const answerable = pending.every((res) => !res.headersSent && !res.req.complete);
     answerParseError(error, socket, answerable);
   });
@@ -104,8 +108,15 @@ export async function startServer(
   function reload(): void {
     if (secure === undefined || tls === undefined) return;
     reloadTls(secure, tls);
-    // The others end in their own time: their next request finds out what their credentials are worth.
-    secure.closeIdleConnections();
+    // What a connection has proven, or is proving right now, was checked with the CA that it began with.
+    const busy = new Set<string>();
+    for (const [socket, pending] of underWay) {
+      if (pending.size === 0) continue;
+      busy.add(peerOf(socket));
+      leaving.add(socket);
+      for (const res of pending) if (!res.headersSent) res.setHeader('Connection', 'close');
+    }
+    for (const connection of connections) if (!busy.has(peerOf(connection))) connection.destroy();
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -118,4 +129,9 @@ export async function startServer(
   const { port: taken } = server.address() as AddressInfo;
   const scheme = secure === undefined ? 'http' : 'https';
   return { url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${taken}`, reload, close };
+}
+
+/** One connection's: no two that are open have the same. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
