@@ -141,8 +141,10 @@ function describeSiwe(siwe: SiweMessage): string[] {
 function describeSigned(effect: TypedDataEffect, effects: readonly Effect[], words: Words): string[] {
   if (effect.token !== undefined) return [describeToken(effect.token, tokenAt(effect.token.contract, words))];
   if (!effect.exposure) return ['Sign typed data'];
+  const receiver =
+    effect.typedData.primaryType === 'SafeTx' ? 'a Safe' : 'a contract that acts for its signer';
   return effects.length > 1
-    ? ['Sign an order to a Safe; the calls that it makes follow']
+    ? [`Sign an order to ${receiver}; the calls that it makes follow`]
     : ['Sign typed data that may give others power over funds, in a form that this service cannot read'];
 }
 

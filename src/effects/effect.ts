@@ -39,7 +39,7 @@ export interface TokenEffect {
   readonly deadline?: bigint;
 }
 
-/** One call: the transaction's own, one inside a batch, or one that a Safe makes. A plain transfer is one without data. */
+/** One call: the transaction's own, one inside a batch, or one that typed data orders. A plain transfer is one without data. */
 export interface CallEffect {
   readonly kind: 'call';
   /** Where it stands in the tree: `''` for the outermost, then `'0'`, `'1.0'`. */
@@ -103,7 +103,7 @@ export interface TypedDataEffect {
   readonly encodeType: string;
   /** Of a well-known permit; typed data with several token effects stands in the list once for each. */
   readonly token?: TokenEffect;
-  /** A well-known permit or order to a Safe: an allow rule has to name its token, its calls or its type. */
+  /** A well-known permit or order: an allow rule has to name its token, its calls or its type. */
   readonly exposure: boolean;
 }
 

@@ -2,18 +2,19 @@ import type { Hex } from '../bytes.ts';
 import type { TypedData, TypedDataField } from '../intent/intent.ts';
 import { encodeType, parseTypes } from '../intent/typed-data-types.ts';
 import { AbiFault } from './abi-decode.ts';
-import { safeCall, type Call } from './batches.ts';
+import type { Call } from './batches.ts';
 import type { TokenEffect } from './effect.ts';
+import { ORDERS } from './orders.ts';
 import { daiPermit, permit2Amount, permit2Deadline } from './tokens.ts';
 
 /** What typed data does once it is signed. */
 export interface SignedReading {
   /** EIP-712 `encodeType` of the primary type. */
   readonly encodeType: string;
-  /** Whether it has the name of a well-known permit or of an order to a Safe. */
+  /** Whether it has the name of a well-known permit or order. */
   readonly exposure: boolean;
   readonly tokens: readonly TokenEffect[];
-  /** That a Safe is told to make. */
+  /** That it orders. */
   readonly call?: Call;
   /** Why it cannot be read to the end. */
   readonly problem?: string;
@@ -38,7 +39,7 @@ export function readSigned(typedData: TypedData, signer: Hex): SignedReading {
   }
 }
 
-/** Throws AbiFault for an order to a Safe that cannot be read. */
+/** Throws AbiFault for an order that cannot be read. */
 function meaningOf(type: string, typedData: TypedData, signer: Hex): Meaning {
   const { domain, message } = typedData;
   const { verifyingContract } = domain;
@@ -48,7 +49,8 @@ function meaningOf(type: string, typedData: TypedData, signer: Hex): Meaning {
     return { tokens: contract === undefined ? [] : [ofToken.read(message, contract)] };
   const permit2 = PERMIT2.get(type) ?? permit2WithWitness(typedData);
   if (permit2 !== undefined) return { tokens: permit2.read(message, signer) };
-  return SAFE_ORDERS.has(type) ? { tokens: [], call: readSafeTx(message, contract) } : { tokens: [] };
+  const order = ORDERS.get(type);
+  return order === undefined ? { tokens: [] } : { tokens: [], call: order.read(message, contract) };
 }
 
 type Message = TypedData['message'];
@@ -231,34 +233,22 @@ function describeMembers(fields: readonly TypedDataField[] = []): string {
   return fields.map(({ type, name }) => `${type} ${name}`).join(',');
 }
 
-/** Contracts of Safe before 1.0.0 say `dataGas` for `baseGas`. */
-const SAFE_ORDERS: ReadonlySet<string> = new Set(
-  ['baseGas', 'dataGas'].map(
-    (gas) =>
-      `SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 ${gas},uint256 gasPrice,address gasToken,address refundReceiver,uint256 nonce)`,
-  ),
-);
-
-type SafeTx = {
-  readonly to: Hex;
-  readonly value: string;
-  readonly data: Hex;
-  readonly operation: string;
-  readonly gasPrice: string;
-};
-
-/** `message` is of a type in SAFE_ORDERS. */
-function readSafeTx(message: Message, safe: Hex | undefined): Call {
-  if (safe === undefined) throw new AbiFault('the domain has no verifyingContract, so it names no Safe');
-  const { to, value, data, operation, gasPrice } = message as SafeTx;
-  const numbers = { value: BigInt(value), operation: BigInt(operation), gasPrice: BigInt(gasPrice) };
-  return safeCall(safe, { to, data, ...numbers });
-}
-
-/** Beside those that are read: a SafeMessage is the signature of its Safe below anything that is hashed into it. */
+/**
+ * Beside those that are read: a SafeMessage is the signature of its Safe below anything that is hashed into it; the
+ * others sell what the account has, or let others act as it.
+ */
 const EXPOSED: ReadonlySet<string> = new Set([
-  ...[...TOKEN_PERMITS.keys(), ...PERMIT2.keys()].map((type) => type.slice(0, type.indexOf('('))),
+  ...[...TOKEN_PERMITS.keys(), ...PERMIT2.keys(), ...ORDERS.keys()].map((type) =>
+    type.slice(0, type.indexOf('(')),
+  ),
   ...WITH_WITNESS.keys(),
-  'SafeTx',
   'SafeMessage',
+  // Seaport.
+  'OrderComponents',
+  'BulkOrder',
+  // ERC-4337: EntryPoint 0.8, and the module of Safe.
+  'PackedUserOperation',
+  'SafeOp',
+  // ERC-7710.
+  'Delegation',
 ]);

@@ -296,6 +296,63 @@ describe('permits', () => {
   });
 });
 
+describe('orders to act for the signer', () => {
+  const TRANSFER = calldata('transfer(address,uint256)', [TO, 5]);
+  const token = { action: 'transfer', contract: USDC, from: OWNER, to: TO, amount: 5n };
+  const call = {
+    kind: 'call',
+    path: '0',
+    from: OWNER,
+    to: USDC,
+    data: TRANSFER,
+    delegate: false,
+    ownFunds: false,
+  };
+  const META = 'uint256 nonce,address from,bytes functionSignature';
+  const FORWARD = 'address from,address to,uint256 value,uint256 gas,uint256 nonce,bytes data';
+  const forward = { from: OWNER, to: USDC, value: '7', gas: 1, nonce: 0, data: TRANSFER };
+
+  it.each([
+    [
+      'a relayed call',
+      single('MetaTransaction', META, { nonce: 0, from: OWNER, functionSignature: TRANSFER }),
+      0n,
+    ],
+    ['a forwarded call', single('ForwardRequest', FORWARD, forward, account(9)), 7n],
+    [
+      'a forwarded call with a deadline',
+      single(
+        'ForwardRequest',
+        FORWARD.replace('bytes', 'uint48 deadline,bytes'),
+        { ...forward, deadline: 9 },
+        account(9),
+      ),
+      7n,
+    ],
+  ])('reads %s', (_name, body, value) => {
+    const { effects, problem } = decode(body);
+    expect(problem).toBeUndefined();
+    expect(effects).toHaveLength(2);
+    expect(effects[0]).toMatchObject({ kind: 'typed-data', exposure: true });
+    expect(effects[1]).toEqual({ ...call, value, token });
+  });
+
+  it('refuses a relayed call to no contract, and one that is cut off', () => {
+    const body = single('MetaTransaction', META, { nonce: 0, from: OWNER, functionSignature: TRANSFER });
+    expect(decode({ ...body, domain: { chainId: 1 } }).problem).toContain('verifyingContract');
+    expect(
+      decode({ ...body, message: { nonce: 0, from: OWNER, functionSignature: '0x1234' } }).problem,
+    ).toContain('too short');
+  });
+
+  it.each(['OrderComponents', 'BulkOrder', 'PackedUserOperation', 'SafeOp', 'Delegation', 'MetaTransaction'])(
+    '%s of whatever shape is exposure',
+    (name) => {
+      expect(signed(single(name, 'address who', { who: TO }))).toMatchObject([{ exposure: true }]);
+    },
+  );
+});
+
 describe('orders to a Safe', () => {
   const TRANSFER = calldata('transfer(address,uint256)', [TO, 5]);
   const order = { to: USDC, value: '0', data: TRANSFER, operation: 0 };
