@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { asBuffer } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
+import { parseCheckpoint } from './checkpoint.ts';
 import { HASH_BYTES } from './merkle.ts';
 import { parseNote } from './note.ts';
 
@@ -28,7 +29,7 @@ export function formatProof({ index, extra, path, checkpoint }: TlogProof): stri
   if (extra?.length === 0) throw malformed('its extra data is empty');
   if (path.length > MAX_PATH) throw malformed(`its path is longer than ${MAX_PATH} hashes`);
   if (path.some((hash) => hash.length !== HASH_BYTES)) throw malformed('its path has a hash of not 32 bytes');
-  parseNote(checkpoint);
+  parseCheckpoint(parseNote(checkpoint).text);
   const lines = [
     HEADER,
     ...(extra === undefined ? [] : [`extra ${extra.toString('base64')}`]),

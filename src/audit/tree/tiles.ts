@@ -45,7 +45,8 @@ export function parseTileName(text: string): TileName {
     index: Number(path?.replaceAll(/[x/]/g, '')),
     width: width === undefined ? TILE_WIDTH : Number(width),
   };
-  if (path === undefined || !Number.isSafeInteger(name.index) || formatTileName(name) !== text) {
+  const counts = Number.isSafeInteger(name.index) && name.width <= TILE_WIDTH;
+  if (path === undefined || !counts || formatTileName(name) !== text) {
     throw new CountersignError(
       'invalid_request',
       'not the name of a tile: that is its index in groups of three digits, and for a partial one its width from 1 to 255, as in x001/x234/067.p/17',
