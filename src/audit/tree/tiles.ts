@@ -107,10 +107,12 @@ export function subtreesOfNodes(nodes: NodeReader): SubtreeReader {
   const read: SubtreeReader = (level, index) => {
     if (level % TILE_HEIGHT !== 0)
       return nodeHash(read(level - 1, 2 * index), read(level - 1, 2 * index + 1));
-    const at = (index % TILE_WIDTH) * HASH_BYTES;
-    const hash = tile(level / TILE_HEIGHT, Math.floor(index / TILE_WIDTH)).subarray(at, at + HASH_BYTES);
+    const at = index % TILE_WIDTH;
+    const hashes = tile(level / TILE_HEIGHT, (index - at) / TILE_WIDTH);
+    const hash = hashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);
     if (hash.length === HASH_BYTES) return hash;
-    const first = index * 2 ** level;
+    // It may be there: what was read ends before the first that is not.
+    const first = (index - at + Math.floor(hashes.length / HASH_BYTES)) * 2 ** level;
     const which = `entries ${first} to ${first + 2 ** level - 1}`;
     throw new CountersignError('internal', `the stored tree lacks the hash of ${which}: run audit verify`);
   };
