@@ -102,8 +102,17 @@ function findLoosePredicate(predicate: Predicate, bounds: ReadonlySet<Bound>): F
       'allows to log in anywhere; an allow rule binds the domain by eq or in, as in { domain: { eq: "app.example" } }';
     return [{ path: [...path, 'siwe'], message }];
   }
+  const uri = kind === 'message' ? predicate.siwe?.uri?.prefix : undefined;
+  if (uri !== undefined && !WITH_HOST.test(uri)) {
+    const message =
+      'begins URIs of other hosts, too, as https://app.example begins https://app.example.evil; write the whole host and a /';
+    return [{ path: [...path, 'siwe', 'uri', 'prefix'], message }];
+  }
   return [];
 }
+
+/** RFC 3986: a scheme, and an authority that has come to its end. */
+const WITH_HOST = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]+[/?#]/;
 
 /**
  * In an allow rule every entry of a list is looked at: what holds of some entry says nothing of the others, which would

@@ -371,6 +371,28 @@ describe('logging in by an allow rule', () => {
     expect(check(allow(['message'], siwe({ domain: { eq: 'app.example' } })))).toEqual([]);
     expect(check(allow(['message'], siwe({ domain: { in: ['a.example', 'b.example'] } })))).toEqual([]);
   });
+
+  test.each([
+    'https://app.example',
+    'https://app.example:443',
+    'https:',
+    'https:///x',
+    'app.example/',
+    'https://',
+  ])('of URIs that begin with %s is refused, since other hosts’ do', (prefix) => {
+    const uri = siwe({ domain: { eq: 'app.example' }, uri: { prefix } });
+    expect(check(allow(['message'], uri)).join()).toContain(
+      'message.siwe.uri.prefix: begins URIs of other hosts, too',
+    );
+    expect(check(deny(['message'], uri))).toEqual([]);
+  });
+
+  test.each(['https://app.example/', 'https://app.example:443/a', 'https://app.example?x'])(
+    'of URIs that begin with %s is taken',
+    (prefix) => {
+      expect(check(allow(['message'], siwe({ domain: { eq: 'app.example' }, uri: { prefix } })))).toEqual([]);
+    },
+  );
 });
 
 describe('a require rule', () => {
