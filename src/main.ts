@@ -4,6 +4,7 @@ import path from 'node:path';
 import { AccessService } from './access/access.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { Refusals } from './access/failures.ts';
+import { LogReads } from './access/log-reads.ts';
 import { IdentityProviders } from './access/oidc.ts';
 import { Throttle } from './access/throttle.ts';
 import { ApprovalService } from './approvals/approvals.ts';
@@ -83,6 +84,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const keys = new KeyService(reads, custody);
   const access = new AccessService(reads);
   const refusals = new Refusals(audit);
+  const logReads = new LogReads(audit);
   const admission = new Admission({
     authenticator: new Authenticator(reads, audit, new IdentityProviders(config.oidc)),
     throttle: new Throttle(config.rateLimit),
@@ -215,7 +217,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       ...(await loadNewestPolicy(config.data, reads, audit, policy)),
     ];
     // Before the first start is completed: a port that is taken must not use up what is said only once.
-    const app = createApp({ service, routes, log, metrics, admission });
+    const app = createApp({ service, routes, log, metrics, admission, logReads });
     const server = await startServer(app, config.listen, config.tls);
     const parts = { reads, recorder: audit, access, keys, unsealed: !sealed };
     const firstStart = await completeFirstStart(config, parts);
@@ -250,6 +252,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
         checkpointer.stop();
         clock.stop();
         await refusals.flush();
+        await logReads.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.
         await checkpointer.current().catch(() => undefined);

@@ -1,8 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import express, { type Express, type Request, type Response } from 'express';
 import type { Caller } from '../access/credentials.ts';
+import type { LogReads } from '../access/log-reads.ts';
 import { RateLimited } from '../access/throttle.ts';
 import { CountersignError } from '../errors.ts';
+import type { JsonValue } from '../jcs.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { actorOf, type Admission } from './admission.ts';
@@ -19,6 +21,7 @@ export interface AppOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly admission: Admission;
+  readonly logReads: LogReads;
 }
 
 /** Room for a thousand transfers in one batch. */
@@ -30,7 +33,7 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const readBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
 
 /** Every request in one line: find the route, authenticate, authorise, parse, do it once, answer. */
-export function createApp({ service, routes, log, metrics, admission }: AppOptions): Express {
+export function createApp({ service, routes, log, metrics, admission, logReads }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.enable('strict routing').enable('case sensitive routing');
@@ -94,6 +97,10 @@ export function createApp({ service, routes, log, metrics, admission }: AppOptio
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
+      if (route.readsLog === true) {
+        const draft = { actor: actorOf(caller), requestId };
+        await logReads.record(draft, route.path, questionOf(route, req));
+      }
       const body = route.body === undefined ? undefined : parseStrictJson(raw);
       const key = idempotencyKey(route, req, caller.principal.id, raw);
       const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
@@ -196,6 +203,15 @@ async function receive(req: Request, res: Response): Promise<Buffer> {
     });
   });
   return Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+}
+
+/** The parameters that the route knows, as they came. */
+function questionOf({ params, query }: Route, req: Request): { readonly [name: string]: JsonValue } {
+  const given = { ...req.params, ...req.query } as { readonly [name: string]: JsonValue };
+  const names = Object.keys({ ...params?.shape, ...query?.shape });
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(given, name)).map((name) => [name, given[name] ?? null]),
+  );
 }
 
 /** Errors of Express and its body reader, in our words. */

@@ -11,6 +11,7 @@ import { Refusals } from '../../src/access/failures.ts';
 import { IdentityProviders, type OidcSettings } from '../../src/access/oidc.ts';
 import type { Principal } from '../../src/access/principals.ts';
 import type { Role } from '../../src/access/roles.ts';
+import { LogReads } from '../../src/access/log-reads.ts';
 import { Throttle, type RateLimits } from '../../src/access/throttle.ts';
 import { systemAct } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
@@ -102,7 +103,7 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
   const quiet = createLog('silent', { write: () => undefined });
   const metrics = { startRequest: () => () => undefined } as unknown as Metrics;
   const routes = [...accessRoutes(service), SIGN];
-  const app = createApp({ service, routes, log: quiet, metrics, admission });
+  const app = createApp({ service, routes, log: quiet, metrics, admission, logReads: new LogReads(log) });
   const server = await startServer(app, { host: '127.0.0.1', port: 0 }, options.tls);
 
   const admin: Principal = {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Authenticator } from '../../src/access/authenticator.ts';
 import { newCredential } from '../../src/access/credentials.ts';
+import { LogReads } from '../../src/access/log-reads.ts';
 import { Refusals } from '../../src/access/failures.ts';
 import { IdentityProviders } from '../../src/access/oidc.ts';
 import type { AccessReads, Credential, Principal } from '../../src/access/principals.ts';
@@ -81,6 +82,7 @@ beforeEach(async () => {
     log: SILENT,
     metrics: NO_METRICS,
     admission,
+    logReads: new LogReads(log),
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { CountersignError } from '../../src/errors.ts';
+import type { LogReads } from '../../src/access/log-reads.ts';
 import type { Admission } from '../../src/http/admission.ts';
 import { createApp } from '../../src/http/app.ts';
 import { publicRoute } from '../../src/http/route.ts';
@@ -29,6 +30,7 @@ async function failing(error: unknown): Promise<{ answer: Response; text: string
     log,
     metrics: NO_METRICS,
     admission: { visit: () => ({ requestId: '', address: '' }) } as unknown as Admission,
+    logReads: {} as LogReads,
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));

@@ -26,6 +26,7 @@ export function auditRoutes({ reads }: Service): Route[] {
         description:
           'In the order of the log, or the newest first with `order=desc`. `cursor` goes on where a page ended; `from` begins at an index, else a listing begins at its end of the log.',
         access: READERS,
+        readsLog: true,
         query: z.strictObject({
           order: z.enum(['asc', 'desc']).default('asc'),
           from: indexSchema.optional(),
@@ -59,6 +60,7 @@ export function auditRoutes({ reads }: Service): Route[] {
         tag,
         summary: 'One entry',
         access: READERS,
+        readsLog: true,
         params: z.strictObject({ index: indexSchema }),
         answer: { status: 200, description: 'The entry.', schema: auditEntryShape },
       },
