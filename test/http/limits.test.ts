@@ -111,7 +111,7 @@ describe('limits', () => {
     must(await sign(0, { value: '60' }));
     const entries = await service.entries({ kind: 'sign' });
     expect(entries.at(-1).decision.limits).toEqual([
-      { limit: 'day', scope: 'kept', amount: '60', before: '0', max: '100' },
+      { limit: 'day', scope: 'kept', amount: '60', before: '0', after: '60', max: '100' },
     ]);
     await service.restart();
     expect(await charged('kept')).toBe(60n);
