@@ -91,6 +91,11 @@ export class LimitLedger {
     return this.#latest;
   }
 
+  /** What the clock says, which may be less. */
+  clock(): number {
+    return this.#now();
+  }
+
   /** Throws `internal` for a window longer than usage is kept. */
   readonly usageOf: UsageOf = (charge) => {
     const name = nameOf(charge);

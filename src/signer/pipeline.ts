@@ -10,6 +10,7 @@ import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import type { Charge, Decision, PolicyRequest, UsageOf, Verdict } from '../policy/decision.ts';
 import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledger.ts';
 import { settle } from '../policy/settle.ts';
+import { stricter } from '../policy/stricter.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
 import type { Custody, DigestSignature } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
@@ -160,8 +161,8 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 
   #decide({ request, claim }: Asked): { readonly decision: Decision; readonly charges: readonly Charge[] } {
-    const { policy, ledger, nonces, denied } = this.#parts;
-    const verdict = policy.judge(this.ask(request));
+    const { ledger, nonces, denied } = this.#parts;
+    const verdict = this.#judge(this.ask(request));
     const hidden = verdict.decision.effect === 'deny' ? undefined : findDenied(denied, request.intent);
     if (hidden !== undefined) {
       const { policyRevision, policyHash } = verdict.decision;
@@ -172,6 +173,17 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const already = replaces ? nonces.charged(claim.slot, claim.claim) : [];
     const charges = ledger.discount(verdict.charges, already);
     return { decision: settle({ ...verdict, charges }, ledger.usageOf), charges };
+  }
+
+  /**
+   * After a clock that steps back, limits go by the time that was, and that may be far ahead: what opens by the time of
+   * day has to be open by both.
+   */
+  #judge(question: PolicyRequest): Verdict {
+    const { policy, ledger } = this.#parts;
+    const verdict = policy.judge(question);
+    const now = ledger.clock();
+    return now < question.now ? stricter(verdict, policy.judge({ ...question, now })) : verdict;
   }
 
   async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {

@@ -9,7 +9,8 @@ import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import type { ReleaseGate } from '../../src/audit/gate.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { checkSignedEntry, type EntryFields } from '../../src/audit/verify/entry.ts';
+import { checkSignedEntry } from '../../src/audit/verify/entry.ts';
+import type { EntryFields } from '../../src/audit/verify/fields.ts';
 import { toHex, type Hex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { Intent } from '../../src/intent/intent.ts';
@@ -453,6 +454,44 @@ describe('what was denied', () => {
     await expect(sign(tx)).rejects.toMatchObject({ decision: { effect: 'deny', limit: 'day' } });
     await expect(sign(digest(digestFor(tx)))).rejects.toThrow(/hashes to a transaction/);
     expect(usage()).toBe(0n);
+  });
+});
+
+describe('a clock that was ahead and steps back', () => {
+  const tx = transaction();
+  const opensAt = (time: number, effect: Decision) => (request: PolicyRequest) => ({
+    decision: request.now >= time ? effect : DENY,
+    charges: [],
+  });
+
+  it('opens nothing that is closed by the time that it says now', async () => {
+    judge = opensAt(START + HOUR, ALLOW);
+    now = START + HOUR;
+    await sign(tx);
+    now = START;
+    await expect(sign(tx)).rejects.toThrow(code('policy_denied'));
+    expect(asked.map((one) => one.now)).toEqual([START + HOUR, START + HOUR, START]);
+  });
+
+  it('keeps closed what is closed by the time that it said', async () => {
+    judge = ({ now: time }) => ({ decision: time > START ? DENY : ALLOW, charges: [] });
+    now = START + HOUR;
+    ledger.time();
+    now = START;
+    await expect(sign(tx)).rejects.toThrow(code('policy_denied'));
+  });
+
+  it('asks for the approvals of both', async () => {
+    const other: Decision = { ...REQUIRE, approvals: ['big', 'night'] };
+    judge = ({ now: time }) => ({ decision: time > START ? REQUIRE : other, charges: [] });
+    now = START + HOUR;
+    ledger.time();
+    now = START;
+    await sign(tx);
+    expect(drafts[0]?.decision.approvals).toEqual(['big', 'night']);
+    judge = ({ now: time }) => ({ decision: time > START ? ALLOW : REQUIRE, charges: [] });
+    await sign(tx);
+    expect(drafts[1]?.decision.approvals).toEqual(['big']);
   });
 });
 
