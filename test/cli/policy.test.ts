@@ -116,8 +116,24 @@ describe('policy propose', () => {
     const other = file('elsewhere/pay.test.yaml', SUITE.replace('suite: pay', 'suite: payments'));
     const next = file('next.yaml', policy(3, '{ approval: finance }'));
     const replaced = await admin(`policy propose ${next} --suite ${other}`);
-    expect(replaced.stdout).toContain('  test suite "pay.test.yaml": replaced\n');
+    expect(replaced.stdout).toContain('  test suite "pay.test.yaml": replaced');
     expect((await admin(`policy reject ${valueOf(replaced, 'proposal')}`)).code).toBe(0);
+  });
+
+  it('refuses a policy that nobody could change any more, and says who is missing', async () => {
+    const three = 'change: { approval: three }';
+    const document = policy(9).replace(
+      'limits:',
+      `  three: { all: [{ role: policy-admin, m: 3 }] }\nlimits:`,
+    );
+    const refused = await admin(`policy propose ${file('locked.yaml', `${document}${three}\n`)}`);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(
+      'countersign: nobody could change this policy: a change takes 3 of role policy-admin',
+    );
+    const proposed = await admin(`policy propose ${file('open.yaml', document)}`);
+    expect(proposed.stdout).toContain('\nTo know:\n  nobody can give the approval three now: ');
+    expect((await admin(`policy reject ${valueOf(proposed, 'proposal')}`)).code).toBe(0);
   });
 
   it('prints no table without rows', async () => {
@@ -168,6 +184,16 @@ describe('policy explain', () => {
 });
 
 describe('request', () => {
+  it('that a policy makes void is named before anybody approves that policy', async () => {
+    const waiting = await asDemo('sign', ...transaction(0, '0.6'));
+    const id = valueOf(waiting, 'request') ?? '';
+    const proposed = await admin(`policy propose ${file('void.yaml', policy(9, '{ approval: finance }'))}`);
+    expect(proposed.stdout).toContain(`\nTo know:\n  1 open request for approval becomes void: ${id}\n`);
+    expect((await admin(`policy reject ${valueOf(proposed, 'proposal')}`)).code).toBe(0);
+    expect(valueOf(await demo(`request show ${id}`), 'status')).toBe('pending');
+    expect((await demo(`request cancel ${id}`)).code).toBe(0);
+  });
+
   it('says which approval misses whom', async () => {
     const stranger = transaction(0, '0.6').with(3, '0x2222222222222222222222222222222222222222');
     const waiting = await asDemo('sign', ...stranger, '--break-glass', 'due today');
@@ -202,6 +228,36 @@ describe('request', () => {
     const entry = await admin(`audit show ${items[0]?.index}`);
     expect(valueOf(entry, 'approved by')).toBe('alice');
     expect(valueOf(entry, 'in shadow')).toBe('trial would deny');
+  });
+});
+
+describe('a service whose policy file is damaged at the first start', () => {
+  it('runs, signs nothing, says why, and takes the file once it is mended', async () => {
+    const data = makeDirectory();
+    const damaged = await startService({ data, policy: policy(1).replace('"0.01 ether"', '0.01') });
+    const reason = `${path.join(data, 'policy.yaml')}:18:31: rules[0].when.all[2].maxTotalFee.lte: only plain decimal`;
+    try {
+      const status = await cliFor(damaged.url, path.join(data, 'admin.token'))('status');
+      expect(status.code).toBe(1);
+      expect(valueOf(status, 'state')).toBe('unsealed, not ready to sign');
+      expect(status.stdout).toContain(`not ready: no policy: the policy is not valid: ${reason}`);
+      const ready = await damaged.client().get('/readyz');
+      expect(ready.status).toBe(503);
+      expect(JSON.stringify(ready.body)).toContain('no policy: ');
+      const signing = await cliFor(damaged.url, path.join(data, 'demo.token'))('sign message demo hello');
+      expect(signing).toMatchObject({ code: 1, stdout: '' });
+      expect(signing.stderr).toContain(
+        `there is no policy in force, so nothing is signed: the policy is not valid: ${reason}`,
+      );
+    } finally {
+      await damaged.stop();
+    }
+    const mended = await startService({ data, policy: policy(1) });
+    try {
+      expect((await cliFor(mended.url, path.join(data, 'admin.token'))('status')).code).toBe(0);
+    } finally {
+      await mended.stop();
+    }
   });
 });
 
