@@ -3,13 +3,14 @@ import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Approval } from '../policy/model.ts';
 import { compilePolicy, type CompiledPolicy, type PolicyReads } from '../policy/policy.ts';
+import { MAX_OPEN } from './book.ts';
 import { changeApproval, requirePassing, requireSuccession, type Base } from './candidate.ts';
 import type { Proposal } from './proposal.ts';
 import { quorumOf } from './quorum.ts';
 import { approvalWarnings, possibleVoters, requireChangeable, type Voter } from './reach.ts';
 import type { RequestReads } from './request.ts';
 import type { SecondFactor } from './second-factor.ts';
-import { currentPolicy, type PolicySource } from './status.ts';
+import { currentPolicy, requestStatus, type PolicySource } from './status.ts';
 
 export interface AssessmentParts {
   readonly reads: PolicyReads & RequestReads & AccessReads;
@@ -44,19 +45,33 @@ export class Assessment {
     return currentPolicy(this.#parts.policy)?.hash ?? this.#parts.reads.newestPolicy()?.hash ?? '';
   }
 
+  /** Throws `unprocessable` where nobody could change the policy any more. */
+  requireChangeable(policy: CompiledPolicy): void {
+    requireChangeable(changeApproval(policy), this.#voters());
+  }
+
   /**
-   * What whoever decides should know. Throws `unprocessable` where nobody could change the policy any more.
+   * What whoever decides should know, as things stand now.
    *
    * @param approval that the proposal itself takes
    */
   warnings(policy: CompiledPolicy, approval: Approval, proposerId: string): string[] {
     const voters = this.#voters();
-    requireChangeable(changeApproval(policy), voters);
     const { met } = quorumOf(approval, voters, proposerId);
     return [
       ...(met ? [] : [`too few others could approve this proposal now (${approval.name})`]),
       ...this.#openRequests(),
       ...approvalWarnings(policy.model.approvals.values(), voters),
+    ];
+  }
+
+  /** The same of a proposal that was made before, and what would keep it from being accepted now. */
+  warningsOf({ document, approval, proposer }: Proposal): string[] {
+    const policy = compilePolicy(JSON.parse(document) as JsonValue);
+    return [
+      ...obstacle(() => this.requireProposer(proposer)),
+      ...obstacle(() => this.requireChangeable(policy)),
+      ...this.warnings(policy, approval, proposer.id),
     ];
   }
 
@@ -71,31 +86,50 @@ export class Assessment {
     }
     requireSuccession(policy, this.base());
     requirePassing(policy, suites);
-    requireChangeable(changeApproval(policy), this.#voters());
-    const now = this.#parts.reads.principal(proposer.id);
-    if (now?.state !== 'enabled' || !now.roles.includes('policy-admin')) {
-      throw new CountersignError(
-        'conflict',
-        `${proposer.name} may not propose a policy any more: propose it yourself`,
-      );
-    }
+    this.requireChangeable(policy);
+    this.requireProposer(proposer);
     return policy;
   }
 
+  /** Throws `conflict` when whoever proposed may not any more. */
+  requireProposer({ id, name }: Proposal['proposer']): void {
+    const now = this.#parts.reads.principal(id);
+    if (now?.state !== 'enabled' || !now.roles.includes('policy-admin')) {
+      throw new CountersignError(
+        'conflict',
+        `${name} may not propose a policy any more: propose it yourself`,
+      );
+    }
+  }
+
+  /** Those that are approved already, too: consent under other rules is none. */
   #openRequests(): string[] {
-    const { reads } = this.#parts;
-    const count = reads.openRequests();
-    if (count === 0) return [];
-    const ids = (['pending', 'approved'] as const)
-      .flatMap((status) => reads.requests({ status, limit: MAX_NAMED }))
-      .map(({ id }) => id)
-      .slice(0, MAX_NAMED);
-    const noun = count === 1 ? 'open request for approval becomes' : 'open requests for approval become';
-    return [`${count} ${noun} void: ${ids.join(', ')}${count > ids.length ? ', …' : ''}`];
+    const { reads, policy, now } = this.#parts;
+    const hash = currentPolicy(policy)?.hash;
+    const open = (['approved', 'pending'] as const)
+      .flatMap((status) => reads.requests({ status, limit: MAX_OPEN }))
+      .filter((request) => requestStatus(request, hash, now()) === request.status);
+    if (open.length === 0) return [];
+    const noun =
+      open.length === 1 ? 'open request for approval becomes' : 'open requests for approval become';
+    const named = open
+      .slice(0, MAX_NAMED)
+      .map(({ id, status }) => (status === 'approved' ? `${id} (approved)` : id));
+    return [`${open.length} ${noun} void: ${named.join(', ')}${open.length > named.length ? ', …' : ''}`];
   }
 
   #voters(): Voter[] {
     const { reads, secondFactor, now } = this.#parts;
     return possibleVoters(reads, (id) => secondFactor.isEnrolled(id), new Date(now()));
+  }
+}
+
+function obstacle(check: () => void): string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    return [`it could not be accepted now: ${error.message}`];
   }
 }

@@ -14,7 +14,7 @@ import { requestStatus, type PolicySource } from './status.ts';
 
 /** Requests that may wait at a time. Beyond it somebody has to decide, or time has to pass. */
 const MAX_OPEN_OF_ONE = 100;
-const MAX_OPEN = 1_000;
+export const MAX_OPEN = 1_000;
 
 /** Makes requests for approval and keeps them. */
 export class RequestBook implements ApprovalDesk<RequestWrites> {

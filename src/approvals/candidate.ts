@@ -27,6 +27,9 @@ export interface Candidate {
 }
 
 const MAX_SUITES = 64;
+/** Room for times as revisions, and none for one that no other could follow. */
+const MAX_STEP = 2 ** 40;
+const MAX_NAMED = 10;
 const DAY_MS = 86_400_000;
 
 /** Where a document says nothing of how it is changed, and where none is in force: one other policy-admin. */
@@ -70,7 +73,7 @@ export function examine(policy: CompiledPolicy, given: readonly SuiteText[], bas
     tests: requirePassing(policy, suites),
     changes: [
       ...diffPolicies(base.policy, policy).map(({ text }) => text),
-      ...suiteChanges(base.suites, given),
+      ...suiteChanges(policy, base.suites, given),
     ],
   };
 }
@@ -78,6 +81,12 @@ export function examine(policy: CompiledPolicy, given: readonly SuiteText[], bas
 export function requireSuccession({ revision, model }: CompiledPolicy, base: Base): void {
   if (revision <= base.revision) {
     throw refused('revision', `must be higher than ${base.revision}, which is in force`);
+  }
+  if (revision - base.revision > MAX_STEP) {
+    throw refused(
+      'revision',
+      `is so high that it leaves too few for what follows; write ${base.revision + 1}`,
+    );
   }
   if (model.parent !== undefined && model.parent !== base.hash) {
     throw refused('parent', `is not the policy in force, whose hash is ${base.hash}`);
@@ -115,11 +124,33 @@ function mergeSuites(before: readonly SuiteText[], given: readonly SuiteText[]):
   return merged;
 }
 
-function suiteChanges(before: readonly SuiteText[], given: readonly SuiteText[]): string[] {
+function suiteChanges(
+  policy: CompiledPolicy,
+  before: readonly SuiteText[],
+  given: readonly SuiteText[],
+): string[] {
   const known = new Map(before.map(({ name, text }) => [name, text]));
-  return given
-    .filter(({ name, text }) => known.get(name) !== text)
-    .map(({ name }) => `test suite ${JSON.stringify(name)}: ${known.has(name) ? 'replaced' : 'added'}`);
+  return given.flatMap(({ name, text }) => {
+    const old = known.get(name);
+    if (old === text) return [];
+    const what = old === undefined ? 'added' : `replaced; ${asItWas(policy, { name, text: old })}`;
+    return `test suite ${JSON.stringify(name)}: ${what}`;
+  });
+}
+
+/** What is lost with a suite: a policy may pass its tests only because they are others now. */
+function asItWas(policy: CompiledPolicy, { name, text }: SuiteText): string {
+  try {
+    const { tests } = runSuite(policy, parseSuites(text, name));
+    const failing = tests.filter(({ passed }) => !passed).map((test) => JSON.stringify(test.name));
+    if (failing.length === 0) return `its tests as they were, ${tests.length}, would pass`;
+    const named = failing.slice(0, MAX_NAMED).join(', ');
+    const more = failing.length > MAX_NAMED ? ', …' : '';
+    return `of its tests as they were, ${failing.length} of ${tests.length} would fail: ${named}${more}`;
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    return `as it was it could not be run: ${error.message}`;
+  }
 }
 
 function refused(path: string, message: string): CountersignError {

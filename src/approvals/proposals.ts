@@ -82,8 +82,17 @@ export class ProposalService {
     return { items, nextCursor: cursor ?? null };
   }
 
-  /** Throws `not_found`. */
-  show(id: string): ProposalJson {
+  /**
+   * One, with what is to be known of it as things stand now: what was found out when it was proposed may have changed
+   * since. Throws `not_found`.
+   */
+  inspect(id: string): ProposalJson {
+    const proposal = this.#find(id);
+    if (this.#statusOf(proposal) !== 'pending') return this.#view(proposal);
+    return this.#view({ ...proposal, warnings: this.#assessment.warningsOf(proposal) });
+  }
+
+  #show(id: string): ProposalJson {
     return this.#view(this.#find(id));
   }
 
@@ -99,8 +108,9 @@ export class ProposalService {
     const base = this.#assessment.base();
     const candidate = examine(readDocument(document), suites, base);
     const approval = { ...changeApproval(base.policy), excludeRequester: true };
-    const warnings = this.#assessment.warnings(candidate.policy, approval, principal.id);
     const { policy } = candidate;
+    this.#assessment.requireChangeable(policy);
+    const warnings = this.#assessment.warnings(policy, approval, principal.id);
     const now = this.#now();
     const proposal: Proposal = {
       id: randomUUID(),
@@ -127,7 +137,7 @@ export class ProposalService {
     return await act.commit(draftOf(proposal, 'policy.proposed', detail), (tx) => {
       if (this.#assessment.baseHash() !== base.hash) throw changed();
       tx.insertProposal(proposal);
-      return this.show(proposal.id);
+      return this.#show(proposal.id);
     });
   }
 
@@ -158,7 +168,7 @@ export class ProposalService {
       if (cast === undefined || this.#outcome(this.#find(id)) === 'rejected') {
         tx.setProposalStatus(id, 'pending', 'rejected');
       }
-      return this.show(id);
+      return this.#show(id);
     });
   }
 
@@ -175,7 +185,7 @@ export class ProposalService {
       this.#addVote(tx, caller, id, cast);
       if ((this.#outcome(this.#find(id)) === 'accepted') !== completes) throw new Overtaken();
       if (policy !== undefined) this.#activate(tx, proposal, policy);
-      const answer = this.show(id);
+      const answer = this.#show(id);
       // What is in force must not change in memory when this can't be committed: from here on nothing of ours throws.
       canonicalize(answer);
       if (policy !== undefined) this.#parts.policy.use(policy);
@@ -189,7 +199,12 @@ export class ProposalService {
     tx.addProposalVote(id, vote);
   }
 
-  #activate(tx: ProposalTx, { id, parentHash }: Proposal, { revision, json, hash }: CompiledPolicy): void {
+  #activate(
+    tx: ProposalTx,
+    { id, parentHash, proposer }: Proposal,
+    { revision, json, hash }: CompiledPolicy,
+  ): void {
+    this.#assessment.requireProposer(proposer);
     const { suites } = this.#find(id);
     const stored = {
       revision,

@@ -69,11 +69,12 @@ export function proposalRoutes({ proposals }: Service): Route[] {
         path: '/v1/policy/proposals/{id}',
         tag,
         summary: 'One proposal',
+        description: 'Its warnings are of now; in a list they are of when it was proposed.',
         access: READERS,
         params: idParams,
         answer,
       },
-      ({ params: { id } }) => proposals.show(id),
+      ({ params: { id } }) => proposals.inspect(id),
     ),
     route(
       {
