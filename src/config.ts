@@ -6,6 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { cidrProblem } from './access/networks.ts';
 import { ROLES } from './access/roles.ts';
+import { sinksSchema, type SinkSettings } from './audit/sinks/settings.ts';
 import { CountersignError, invalidField } from './errors.ts';
 import { parseWith } from './schema.ts';
 
@@ -93,12 +94,18 @@ export interface Config {
   /** Networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly rateLimit: Readonly<z.output<typeof rateLimitSchema>>;
+  readonly audit: {
+    /** Where audit entries go besides. */
+    readonly sinks: readonly SinkSettings[];
+  };
 }
 
 const rateLimitSchema = z.strictObject({
   credential: rateLimit.optional(),
   address: rateLimit.optional(),
 });
+
+const auditSchema = z.strictObject({ sinks: sinksSchema.optional() });
 
 /** What a configuration file, flags and the environment may say. */
 export const settingsSchema = z.strictObject({
@@ -115,6 +122,7 @@ export const settingsSchema = z.strictObject({
   oidc: z.array(oidcSchema).max(16).optional(),
   trustedProxies: z.array(cidr).max(64).optional(),
   rateLimit: rateLimitSchema.optional(),
+  audit: auditSchema.optional(),
 });
 type Settings = z.infer<typeof settingsSchema>;
 
@@ -141,6 +149,7 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
     oidc: settings.oidc ?? [],
     trustedProxies: settings.trustedProxies ?? [],
     rateLimit: settings.rateLimit ?? {},
+    audit: { sinks: settings.audit?.sinks ?? [] },
   };
 }
 

@@ -16,6 +16,8 @@ import { Checkpointer } from './audit/checkpointer.ts';
 import { ClockWatch } from './audit/clock-watch.ts';
 import { AuditGate } from './audit/gate.ts';
 import { AuditLog } from './audit/log.ts';
+import type { CursorWrites } from './audit/sinks/cursors.ts';
+import { Sinks } from './audit/sinks/sinks.ts';
 import type { CheckpointWrites } from './audit/stored-entry.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
 import type { Config } from './config.ts';
@@ -56,13 +58,15 @@ export interface RunningService {
   /** What whoever started it should know. */
   readonly notes: readonly string[];
   readonly notReady: () => readonly string[];
-  /** Reads the TLS files again, if there are any. Throws `invalid_request`, and goes on with what it has. */
+  /** Reads the TLS files again, if there are any, and opens the audit sinks anew. Throws `invalid_request`, and goes on with what it has. */
   reload(): void;
   /** Lets requests under way end, signs a last checkpoint, wipes, closes. */
   stop(): Promise<void>;
 }
 
 const SHUTDOWN_GRACE_MS = 10_000;
+/** What the sinks have not got by then, they get after the next start. */
+const SINK_GRACE_MS = 3_000;
 const HOUSEKEEPING_MS = 10 * 60 * 1000;
 
 /** The composition root: builds every part, hands each its dependencies, and starts them in order. */
@@ -73,7 +77,15 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const audit = new AuditLog<StorageTx>(storage, { node: config.node, version });
   const system = systemAct<StorageTx>(audit);
   const clock = new ClockWatch(system);
-  const gate = new AuditGate([() => audit.hindrance]);
+  const cursors: CursorWrites = {
+    saveSinkCursors: (all) => audit.writeBeside(() => storage.saveSinkCursors(all)),
+    forgetSinkCursors: (names) => audit.writeBeside(() => storage.forgetSinkCursors(names)),
+  };
+  const sinks = new Sinks(config.audit.sinks, audit, reads, cursors, system, {
+    failed: (name, reason) => log.warn('sink.failed', { reason: `${name}: ${reason}` }),
+    recovered: (name) => log.info('sink.recovered', { reason: name }),
+  });
+  const gate = new AuditGate([() => audit.hindrance, () => sinks.hindrance]);
 
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),
@@ -175,12 +187,14 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     approvals,
     proposals,
     secondFactor,
+    sinks,
     notReady,
   };
   const metrics = createMetrics({
     auditSize: () => audit.size,
     sealed: () => seal.status().sealed,
     ready: () => notReady().length === 0,
+    sinks: () => sinks.status(),
   });
   const routes = withReference(
     [
@@ -225,6 +239,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     await checkpointer.current().catch(() => undefined);
     checkpointer.start();
     clock.start(time);
+    sinks.start();
     const housekeeping = setInterval(() => {
       const time = new Date(Date.now() - KEEP_ANSWERS_MS).toISOString();
       try {
@@ -244,7 +259,13 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       firstStart,
       notes,
       notReady,
-      reload: () => server.reload(),
+      reload: () => {
+        try {
+          sinks.reload();
+        } finally {
+          server.reload();
+        }
+      },
       stop: async () => {
         supervisor.retire();
         await server.close(SHUTDOWN_GRACE_MS);
@@ -256,6 +277,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.
         await checkpointer.current().catch(() => undefined);
+        await sinks.stop(SINK_GRACE_MS).catch(() => undefined);
         await supervisor.stop();
         storage.close();
         log.info('service.stopped');

@@ -1,9 +1,18 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+/** One of the audit log's sinks. */
+export interface SinkSource {
+  readonly name: string;
+  readonly lagEntries: number;
+  readonly lagSeconds: number;
+  readonly failures: number;
+}
+
 export interface MetricSources {
   readonly auditSize: () => number;
   readonly sealed: () => boolean;
   readonly ready: () => boolean;
+  readonly sinks: () => readonly SinkSource[];
 }
 
 export interface Metrics {
@@ -45,6 +54,40 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('countersign_audit_entries', 'Entries in the audit log.', () => sources.auditSize());
   gauge('countersign_sealed', '1 while the service is sealed.', () => (sources.sealed() ? 1 : 0));
   gauge('countersign_ready', '1 while the service can sign.', () => (sources.ready() ? 1 : 0));
+  const sinkGauge = (name: string, help: string, read: (sink: SinkSource) => number): void => {
+    const made = new Gauge({
+      name,
+      help,
+      labelNames: ['sink'],
+      registers: [],
+      collect() {
+        for (const sink of sources.sinks()) this.set({ sink: sink.name }, read(sink));
+      },
+    });
+    registry.registerMetric(made);
+  };
+  sinkGauge(
+    'countersign_audit_sink_lag_entries',
+    'Entries that an audit sink has not got yet.',
+    ({ lagEntries }) => lagEntries,
+  );
+  sinkGauge(
+    'countersign_audit_sink_lag_seconds',
+    'Age of the oldest entry that an audit sink has not got yet; 0 when it has all.',
+    ({ lagSeconds }) => lagSeconds,
+  );
+  registry.registerMetric(
+    new Counter({
+      name: 'countersign_audit_sink_failures_total',
+      help: 'Attempts to deliver to an audit sink that failed.',
+      labelNames: ['sink'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { name, failures } of sources.sinks()) this.inc({ sink: name }, failures);
+      },
+    }),
+  );
 
   return {
     startRequest: (method, route) => {

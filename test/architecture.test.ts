@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   log: [],
   metrics: [],
   secp256k1: ['bytes'],
-  config: ['errors', 'schema', 'access'],
+  config: ['errors', 'schema', 'access', 'audit'],
   intent: FOUNDATION,
   keystore: [...FOUNDATION, 'files'],
   effects: [...FOUNDATION, 'intent'],
@@ -66,6 +66,7 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
   ['policy', 'access', ['src/access/roles.ts']],
   // What settings are checked against.
   ['config', 'access', ['src/access/networks.ts', 'src/access/roles.ts']],
+  ['config', 'audit', ['src/audit/sinks/settings.ts']],
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '..');

@@ -25,6 +25,7 @@ describe('configuration', () => {
       oidc: [],
       trustedProxies: [],
       rateLimit: {},
+      audit: { sinks: [] },
     });
   });
 

@@ -101,6 +101,7 @@ function printStatus(session: Session, { url }: Client, status: Status): void {
       ['seal', seal.type === null ? undefined : seal.type],
       ['policy', policy === null ? undefined : `revision ${policy.revision}, ${policy.hash}`],
       ['audit log', `${audit.size} entries, ${audit.origin}`],
+      ...audit.sinks.map((sink): [string, string] => [`audit sink ${sink.name}`, sinkText(sink)]),
       ['storage', storage.engine],
       ['time', time],
     ]);
@@ -110,6 +111,12 @@ function printStatus(session: Session, { url }: Client, status: Status): void {
     ];
     return [lines, ...notes.map(printable)].join('\n');
   });
+}
+
+function sinkText({ state, lagEntries, lagSeconds, lastError }: Status['audit']['sinks'][number]): string {
+  if (state === 'waiting') return 'has everything';
+  const behind = `${lagEntries} entries and ${Math.round(lagSeconds)} s behind`;
+  return state === 'sending' || lastError === undefined ? behind : `${state}, ${behind}: ${lastError.reason}`;
 }
 
 function stateOf({ initialized, sealed, ready }: Status): string {

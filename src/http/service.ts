@@ -2,6 +2,7 @@ import type { AccessService } from '../access/access.ts';
 import type { AccessReads, AccessWrites } from '../access/principals.ts';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Recorder } from '../audit/log.ts';
+import type { SinkStatus } from '../audit/sinks/sinks.ts';
 import type { AuditReads, TreeReads } from '../audit/stored-entry.ts';
 import type { ApprovalService } from '../approvals/approvals.ts';
 import type { ProposalWrites } from '../approvals/proposal.ts';
@@ -40,6 +41,7 @@ export interface Service {
   readonly approvals: ApprovalService;
   readonly proposals: ProposalService;
   readonly secondFactor: SecondFactor;
+  readonly sinks: { status(): SinkStatus[] };
   /** Reasons why the service is not ready to sign; empty when it is. */
   readonly notReady: () => readonly string[];
 }

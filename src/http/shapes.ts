@@ -234,6 +234,21 @@ export const problemShape = z.strictObject({
     .optional(),
 });
 
+const sinkShape = z.strictObject({
+  name: z.string(),
+  type: z.enum(['file', 'syslog', 'webhook']),
+  required: z.boolean().meta({ description: 'Nothing is signed while it is too far behind.' }),
+  state: z.enum(['waiting', 'sending', 'retrying', 'stopped']).meta({
+    description:
+      '`waiting`: it has everything. `stopped`: the receiver wants no more, until the service is reloaded.',
+  }),
+  next: z.int().meta({ description: 'Index of the first entry that it has not.' }),
+  lagEntries: z.int(),
+  lagSeconds: z.number().meta({ description: 'Age of the oldest entry that it has not.' }),
+  failures: z.int().meta({ description: 'Attempts that failed since the start.' }),
+  lastError: z.strictObject({ time, reason: z.string() }).optional(),
+});
+
 export const statusShape = z.strictObject({
   version: z.string(),
   initialized: z.boolean(),
@@ -243,7 +258,11 @@ export const statusShape = z.strictObject({
   reasons: z.array(z.string()),
   storage: z.strictObject({ engine: z.string() }),
   policy: z.strictObject({ revision: z.int(), hash: z.string() }).nullable(),
-  audit: z.strictObject({ origin: z.string(), size: z.int() }),
+  audit: z.strictObject({
+    origin: z.string(),
+    size: z.int(),
+    sinks: z.array(sinkShape),
+  }),
   time,
 });
 

@@ -152,7 +152,11 @@ function statusOf(service: Service): Answer {
     reasons,
     storage: { engine: service.storageEngine },
     policy: policy === undefined ? null : { revision: policy.revision, hash: policy.hash },
-    audit: { origin: service.origin, size: service.log.size },
+    audit: {
+      origin: service.origin,
+      size: service.log.size,
+      sinks: service.sinks.status().map((sink) => ({ ...sink })),
+    },
     time: new Date().toISOString(),
   };
 }

@@ -3,6 +3,7 @@ import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts'
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
 import type { EntryWrites, LogStorage } from '../../audit/log.ts';
+import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
@@ -18,6 +19,7 @@ import { openForWriting } from './database.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
+import { cursorTable } from './sinks.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
 import { totpTable } from './totp.ts';
 import { checkTreeNodes, treeNodes } from './tree-nodes.ts';
@@ -34,6 +36,7 @@ export type StorageReads = KeyReads &
   SealReads &
   PolicyReads &
   AuditReads &
+  CursorReads &
   TreeReads;
 
 /** What a commit of the audit log may write beside its entry. */
@@ -49,7 +52,7 @@ export type StorageTx = KeyWrites &
   SealWrites &
   PolicyWrites;
 
-export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, UsageCleanup {
+export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, UsageCleanup {
   readonly reads: StorageReads;
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
@@ -80,6 +83,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const policy = policyTable(db);
   const writes = auditWrites(db);
   const { nodes, keepNode } = treeNodes(db);
+  const cursors = cursorTable(db);
   const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
   const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes, keepNode };
@@ -92,7 +96,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const undo = db.prepare('ROLLBACK TO item');
 
   return {
-    reads: { ...tables, ...auditReads(db), nodes },
+    reads: { ...tables, ...auditReads(db), ...cursors, nodes },
     origin: fixedValue(db, 'origin', newOrigin),
     head: () => readHead(db),
 
@@ -122,6 +126,8 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     },
 
     saveCheckpoint: (checkpoint) => writes.saveCheckpoint(checkpoint),
+    saveSinkCursors: (all) => cursors.saveSinkCursors(all),
+    forgetSinkCursors: (names) => cursors.forgetSinkCursors(names),
     forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
     forgetUsageBefore: (time) => usage.forgetUsageBefore(time),
     close,

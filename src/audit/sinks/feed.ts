@@ -1,0 +1,219 @@
+import { hash } from 'node:crypto';
+import { CountersignError } from '../../errors.ts';
+import { readEntry, type Projection, type ReadEntry } from '../projections/projection.ts';
+import type { AuditReads } from '../stored-entry.ts';
+import { backoff, type Pace } from './backoff.ts';
+import type { Lag } from './stall-guard.ts';
+import { NotTaken, type Batch, type Sink } from './sink.ts';
+
+/** What is handed over at once: so many entries, or what first goes over so many bytes. */
+const MAX_ENTRIES = 500;
+const MAX_BYTES = 512 * 1024;
+/** Read at once from the storage. */
+const PAGE = 50;
+
+export interface FeedParts {
+  readonly sink: Sink;
+  readonly project: Projection;
+  readonly log: { readonly size: number };
+  readonly reads: Pick<AuditReads, 'entries' | 'entry'>;
+  readonly pace: Pace;
+  /** After a batch, so long is waited for more to send together, unless so many wait already. */
+  readonly gather: { readonly ms: number; readonly entries: number };
+  /** `next` is the index of the first entry that the sink has not. */
+  readonly onDelivered: (next: number) => void;
+  readonly onFailed: (reason: string) => void;
+}
+
+export interface FeedState {
+  /** `waiting`: it has everything. `stopped`: the receiver wants no more; a reload starts it again. */
+  readonly state: 'waiting' | 'sending' | 'retrying' | 'stopped';
+  readonly next: number;
+  readonly failures: number;
+  readonly lastError: { readonly time: string; readonly reason: string } | undefined;
+}
+
+type Rest = 'idle' | 'gathering' | 'backoff' | 'stopped';
+
+/** Feeds one sink from the log by index: in order, a bounded batch at a time, each until it is delivered. */
+export class Feed {
+  readonly #parts: FeedParts;
+  readonly #giveUp = new AbortController();
+  readonly #givenUp: Promise<never>;
+  #next: number;
+  #batch: Batch | undefined;
+  #oldest: { readonly index: number; readonly time: number } | undefined;
+  #inARow = 0;
+  #failures = 0;
+  #lastError: FeedState['lastError'];
+  #rest: Rest | undefined;
+  #rouse: (() => void) | undefined;
+  #stopping = false;
+  #running: Promise<void> | undefined;
+
+  /** @param next index of the first entry that the sink has not. */
+  constructor(parts: FeedParts, next: number) {
+    this.#parts = parts;
+    this.#next = next;
+    this.#givenUp = new Promise((_, reject) => {
+      this.#giveUp.signal.addEventListener('abort', () => reject(new Error('the service stops')));
+    });
+    this.#givenUp.catch(() => undefined);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** There are new entries. */
+  notify(): void {
+    if (this.#rest === 'idle' || (this.#rest === 'gathering' && this.#isPressed())) this.#rouse?.();
+  }
+
+  /** Has the sink read its files again, and tries again now, whatever it was waiting for. Throws `invalid_request`. */
+  reload(): void {
+    try {
+      this.#parts.sink.reload();
+    } finally {
+      this.#rouse?.();
+    }
+  }
+
+  /** Delivers what there is, unless it fails or takes longer than this. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#rouse?.();
+    const late = setTimeout(() => this.#giveUp.abort(), graceMs);
+    await this.#running;
+    clearTimeout(late);
+    const closed = this.#parts.sink.close().catch(() => undefined);
+    if (!this.#giveUp.signal.aborted) await closed;
+  }
+
+  get lag(): Lag {
+    const entries = Math.max(0, this.#parts.log.size - this.#next);
+    if (entries === 0) return { entries, seconds: 0 };
+    return { entries, seconds: Math.max(0, (Date.now() - this.#timeOfNext()) / 1_000) };
+  }
+
+  get state(): FeedState {
+    const state =
+      this.#rest === 'stopped'
+        ? 'stopped'
+        : this.#inARow > 0
+          ? 'retrying'
+          : this.#next < this.#parts.log.size
+            ? 'sending'
+            : 'waiting';
+    return { state, next: this.#next, failures: this.#failures, lastError: this.#lastError };
+  }
+
+  /** Why the sink gets nothing now; undefined while it does. */
+  get problem(): string | undefined {
+    return this.#inARow > 0 ? this.#lastError?.reason : undefined;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#giveUp.signal.aborted) {
+      if (this.#next >= this.#parts.log.size) {
+        if (this.#stopping) return;
+        await this.#restFor('idle');
+        continue;
+      }
+      try {
+        await this.#deliver();
+      } catch (error) {
+        const [rest, ms] = this.#failed(error);
+        if (this.#stopping) return;
+        await this.#restFor(rest, ms);
+        continue;
+      }
+      if (!this.#stopping && !this.#isPressed()) await this.#restFor('gathering', this.#parts.gather.ms);
+    }
+  }
+
+  #isPressed(): boolean {
+    const { log, gather } = this.#parts;
+    return log.size - this.#next >= Math.min(MAX_ENTRIES, gather.entries);
+  }
+
+  async #deliver(): Promise<void> {
+    const { sink, onDelivered } = this.#parts;
+    const batch = (this.#batch ??= this.#read());
+    // What hangs in the file system can't be called back.
+    await Promise.race([sink.deliver(batch, this.#giveUp.signal), this.#givenUp]);
+    this.#next += batch.entries.length;
+    this.#batch = undefined;
+    this.#inARow = 0;
+    onDelivered(this.#next);
+  }
+
+  #failed(error: unknown): [Rest, number | undefined] {
+    const reason = shortly(error);
+    this.#lastError = { time: new Date().toISOString(), reason };
+    this.#inARow += 1;
+    this.#failures += 1;
+    this.#parts.onFailed(reason);
+    const wait = backoff(this.#parts.pace, this.#inARow);
+    if (!(error instanceof NotTaken)) return ['backoff', wait];
+    return error.retryAfter === 'never'
+      ? ['stopped', undefined]
+      : ['backoff', Math.max(wait, error.retryAfter)];
+  }
+
+  #read(): Batch {
+    const { reads, log, project } = this.#parts;
+    const entries: ReadEntry[] = [];
+    const lines: string[] = [];
+    const content: string[] = [];
+    for (let bytes = 0; entries.length < MAX_ENTRIES && bytes < MAX_BYTES;) {
+      const from = this.#next + entries.length;
+      const limit = Math.min(PAGE, MAX_ENTRIES - entries.length, log.size - from);
+      const page = limit <= 0 ? [] : reads.entries({ from, limit });
+      if (page.length === 0) break;
+      for (const stored of page) {
+        const expected = this.#next + entries.length;
+        if (stored.index !== expected) throw new Error(`entry ${expected} is not in the log`);
+        const read = readEntry(stored);
+        const line = project(read);
+        entries.push(read);
+        lines.push(line);
+        content.push(read.leafHash);
+        bytes += line.length;
+        if (bytes >= MAX_BYTES) break;
+      }
+    }
+    if (entries.length === 0) throw new Error(`entry ${this.#next} is not in the log`);
+    const digest = hash('sha256', content.join('\n'), 'hex');
+    return { id: `msg_${digest.slice(0, 32)}`, entries, lines };
+  }
+
+  #timeOfNext(): number {
+    if (this.#oldest?.index !== this.#next) {
+      const stored = this.#parts.reads.entry(this.#next);
+      const time = stored === undefined ? Date.now() : Date.parse(readEntry(stored).entry.time);
+      this.#oldest = { index: this.#next, time };
+    }
+    return this.#oldest.time;
+  }
+
+  #restFor(rest: Rest, ms?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(() => this.#rouse?.(), ms);
+      this.#rest = rest;
+      this.#rouse = () => {
+        clearTimeout(timer);
+        this.#rest = undefined;
+        this.#rouse = undefined;
+        resolve();
+      };
+    });
+  }
+}
+
+/** Said to whoever may see the status: an error of the system by its code, whose text has paths. */
+function shortly(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  if (error instanceof CountersignError) return error.message;
+  return (error as NodeJS.ErrnoException).code ?? error.message;
+}
