@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { parseCheckpoint } from '../audit/tree/checkpoint.ts';
 import type { Entry } from '../audit/entry.ts';
 import { parseNote } from '../audit/tree/note.ts';
+import { addProofCommands } from './audit-proof.ts';
 import type { VerifyFlags } from './audit-verify.ts';
 import type { AuditEntry } from './answers.ts';
 import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
@@ -66,6 +67,8 @@ export function addAuditCommands(program: Command, host: Host): void {
       const { auditVerify } = await import('./audit-verify.ts');
       await auditVerify(host, flags, command);
     });
+
+  addProofCommands(group, host);
 
   addCommand(group, 'checkpoint', 'the signed checkpoint of the log as it is now').action(
     async (_options, command: Command) => {
