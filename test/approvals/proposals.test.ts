@@ -87,7 +87,7 @@ describe('a proposal', () => {
     const ids = [await propose(at(2)), await propose(at(3))];
     const votes = await Promise.allSettled(ids.map((id) => approve(pia, id)));
     expect(votes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
-    expect(ids.map((id) => String(inspect(id)['status'])).toSorted()).toEqual(['accepted', 'void']);
+    expect(ids.map((id) => inspect(id)['status'])).toEqual(expect.arrayContaining(['accepted', 'void']));
     expect(desk.entries('policy.activated')).toHaveLength(1);
   });
 
