@@ -168,7 +168,7 @@ export function openDesk(policyText = POLICY): Desk {
       denied: reads,
       desk: new RequestBook(reads, policy, () => ledger.time()),
       custody,
-      gate: { requireOpen: () => undefined, covered: () => Promise.resolve() },
+      gate: { requireOpen: () => undefined, covered: () => Promise.resolve(), isCovered: () => true },
     });
     const approvals = new ApprovalService({
       reads,

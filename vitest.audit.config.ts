@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+/** All that the audit log is trusted for, with the other implementations that read it: `npm run test:audit`. */
+export default defineConfig({
+  test: {
+    include: [
+      'test/audit/**/*.test.ts',
+      'test/http/audit*.test.ts',
+      'test/cli/audit*.test.ts',
+      'test/storage/log-ends.test.ts',
+      'test/fault/audit*.test.ts',
+    ],
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    pool: 'forks',
+  },
+});
