@@ -13,10 +13,14 @@ const [example = ''] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, blo
 const pki = makePki();
 afterAll(() => pki.remove());
 
-/** The example as it stands, but for where its files are. */
+/** Absolute paths in the example. */
+const PATHS = /(?<=[ [])\/(?:etc|var)\/[\w./-]+/g;
+
+/** The example as it stands, but for where its files and other machines are. */
 function configFile(root: string): string {
   const file = path.join(root, 'countersign.yaml');
-  writeFileSync(file, example.replaceAll(/(?<= )\/(?=etc\/|var\/)/g, `${root}/`));
+  const text = example.replaceAll(PATHS, (name) => path.join(root, name));
+  writeFileSync(file, text.replaceAll(/\b(?:logs|soc)\.example\b/g, '127.0.0.1'));
   return file;
 }
 
@@ -30,25 +34,26 @@ function namesIn(schema: unknown): string[] {
 test('the configuration in docs/operations.md has every setting', () => {
   const names = namesIn(z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' }));
   expect(names).toEqual(expect.arrayContaining(['listen', 'minVersion', 'tokenFile', 'perSecond']));
-  for (const name of names) expect(example).toMatch(new RegExp(`(?:^|[ {])${name}:(?: |$)`, 'm'));
+  const missing = names.filter((name) => !new RegExp(`(?:^|[ {])${name}:(?: |$)`, 'm').test(example));
+  expect(missing).toEqual([]);
 });
 
 test('the service starts with the configuration in docs/operations.md', async () => {
   const root = makeDirectory();
   const ca = pki.authority('ca');
   const server = pki.issue(ca, 'server', 'subjectAltName=IP:127.0.0.1');
-  const secrets = 'var/run/secrets/kubernetes.io/serviceaccount';
-  for (const [name, content] of [
-    ['etc/countersign/tls.crt', server.pem.cert],
-    ['etc/countersign/tls.key', server.pem.key],
-    ['etc/countersign/client-ca.crt', ca.pem.cert],
-    [`${secrets}/ca.crt`, ca.pem.cert],
-    [`${secrets}/token`, 'token'],
-    ['var/lib/keep', ''],
-  ] as const) {
+  const contents: Readonly<Record<string, Buffer | string>> = {
+    '.crt': server.pem.cert,
+    '.key': server.pem.key,
+    '.secret': `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
+    '.authorization': 'Bearer x',
+    '': 'token',
+  };
+  for (const [name] of example.matchAll(PATHS)) {
     const file = path.join(root, name);
     mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, content);
+    const content = contents[path.extname(name)];
+    if (content !== undefined && !name.startsWith('/var/lib/')) writeFileSync(file, content);
   }
   const config = loadConfig({ config: configFile(root), listen: '127.0.0.1:0' }, {});
   expect(config).toMatchObject({
