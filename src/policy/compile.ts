@@ -8,7 +8,7 @@ import {
   type Check,
   type DecoderOf,
 } from './predicate.ts';
-import { recipientOf, valueOf, type Subject } from './subject.ts';
+import { chainIdOf, recipientOf, valueOf, type Subject } from './subject.ts';
 import { compileAddressTest, compileNumberTest, compileOptional, compileTextTest } from './value-test.ts';
 import { list, shorten } from './wording.ts';
 
@@ -104,6 +104,12 @@ function compileNumber(field: NumberField, test: NumberTest): Check {
     return {
       holds: (subject, effect) => compiled.passes(valueOf(effect), subject),
       explain: (subject, effect) => compiled.explain(field, valueOf(effect), subject),
+    };
+  }
+  if (field === 'chainId') {
+    return {
+      holds: (subject) => compiled.passes(chainIdOf(subject), subject),
+      explain: (subject) => compiled.explain(field, chainIdOf(subject), subject),
     };
   }
   return {

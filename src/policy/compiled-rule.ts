@@ -19,7 +19,8 @@ export interface CompiledRule {
   readonly rule: Rule;
   readonly bounds: ReadonlySet<Bound>;
   readonly check: Check | undefined;
-  readonly isFrom: (source: PolicyRequest['source']) => boolean;
+  /** Undefined where it cannot be told. */
+  readonly isFrom: (source: PolicyRequest['source']) => boolean | undefined;
 }
 
 export function compileRules(rules: readonly Rule[]): readonly CompiledRule[] {
@@ -37,7 +38,7 @@ function compileRule(rule: Rule, order: number, decoderOf: DecoderOf): CompiledR
   };
 }
 
-function compileSource(test: SourceTest | undefined): (source: PolicyRequest['source']) => boolean {
+function compileSource(test: SourceTest | undefined): CompiledRule['isFrom'] {
   if (test === undefined) return () => true;
   const { cidr, mtls } = test;
   const networks = new BlockList();
@@ -45,11 +46,12 @@ function compileSource(test: SourceTest | undefined): (source: PolicyRequest['so
     const [network = '', bits] = each.split('/');
     networks.addSubnet(network, Number(bits), isIP(network) === 4 ? 'ipv4' : 'ipv6');
   }
-  const isInside = (address: string): boolean =>
-    networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
-  return ({ address, mtls: proved }) =>
-    (mtls === undefined || proved === mtls) &&
-    (cidr === undefined || (address !== undefined && isInside(address)));
+  return ({ address = '', mtls: proved }) => {
+    if (mtls !== undefined && proved !== mtls) return false;
+    if (cidr === undefined) return true;
+    const family = isIP(address);
+    return family === 0 ? undefined : networks.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  };
 }
 
 /** What keeps the rule from applying to a request, if anything does. */
@@ -61,7 +63,8 @@ function findBlocking({ rule, isFrom }: CompiledRule, request: PolicyRequest): P
   if (rule.effect === 'allow' && key.draining && !rule.draining) return 'draining';
   if (validity?.from !== undefined && !(now >= validity.from)) return 'validity';
   if (validity?.until !== undefined && !(now < validity.until)) return 'validity';
-  if (!isFrom(source)) return 'source';
+  // A caller that comes from nowhere slips past no rule that denies.
+  if (!(isFrom(source) ?? rule.effect !== 'allow')) return 'source';
   return windows === undefined || windows.some((window) => isOpen(window, now)) ? undefined : 'window';
 }
 

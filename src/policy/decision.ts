@@ -16,7 +16,10 @@ export interface PolicyRequest {
   /** `decodeEffects(intent, key.address)`. */
   readonly effects: Effects;
   readonly source: {
-    /** The caller's IP address; undefined when it is not known, as in a test. Then no `source.cidr` holds. */
+    /**
+     * The caller's IP address. Undefined, or no address, when it is not known: then `source.cidr` holds for deny and
+     * require rules, and not for allow rules.
+     */
     readonly address: string | undefined;
     /** Whether it proved itself with a client certificate. */
     readonly mtls: boolean;

@@ -5,7 +5,7 @@ import type { Effect, SiweMessage, TokenEffect } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
 import type { DomainTest, MemberTest, Predicate, SiweTest } from './model.ts';
 import { compilePattern } from './pattern.ts';
-import { amountOf, tokenIdOf, tokenOf, type Subject } from './subject.ts';
+import { amountOf, chainIdOf, tokenIdOf, tokenOf, type Subject } from './subject.ts';
 import {
   compileAddressTest,
   compileMembers,
@@ -161,6 +161,7 @@ function tokenParts(predicate: PredicateOf<'token'>): readonly Part<TokenEffect>
 
 /** Reads the whole of the typed data, also where the effect is a call that it orders. */
 export function compileTyped({ domain, type, message }: PredicateOf<'typed'>): Check {
+  const chain = part('typed.domain.chainId', optionally(domain.chainId, compileNumberTest), chainIdOf);
   const domainTest = compileMembers(domainMembers(domain));
   const messageTest = compileMembers(message);
   return {
@@ -170,7 +171,9 @@ export function compileTyped({ domain, type, message }: PredicateOf<'typed'>): C
         typed !== undefined &&
         (type === undefined || typed.encodeType === type) &&
         domainTest.passes(typed.typedData.domain, subject) &&
-        messageTest.passes(typed.typedData.message, subject)
+        messageTest.passes(typed.typedData.message, subject) &&
+        // Last, since it may be unknown.
+        findFailing(chain, subject, subject) === undefined
       );
     },
     explain(subject) {
@@ -179,18 +182,20 @@ export function compileTyped({ domain, type, message }: PredicateOf<'typed'>): C
       const { encodeType, typedData } = typed;
       if (type !== undefined && encodeType !== type)
         return `typed.type: ${quoteShort(encodeType)} is not ${quoteShort(type)}`;
-      return domainTest.passes(typedData.domain, subject)
-        ? messageTest.explain('typed.message', typedData.message, subject)
-        : domainTest.explain('typed.domain', typedData.domain, subject);
+      if (!domainTest.passes(typedData.domain, subject))
+        return domainTest.explain('typed.domain', typedData.domain, subject);
+      return messageTest.passes(typedData.message, subject)
+        ? (findFailing(chain, subject, subject)?.explain(subject, subject) ?? 'typed')
+        : messageTest.explain('typed.message', typedData.message, subject);
     },
   };
 }
 
-function domainMembers({ name, version, chainId, verifyingContract, salt }: DomainTest): MemberTest[] {
+/** But for the chain. */
+function domainMembers({ name, version, verifyingContract, salt }: DomainTest): MemberTest[] {
   const tests: readonly (readonly [string, MemberTest['test'] | undefined])[] = [
     ['name', name && { kind: 'text', test: name }],
     ['version', version && { kind: 'text', test: version }],
-    ['chainId', chainId && { kind: 'number', test: chainId }],
     ['verifyingContract', verifyingContract && { kind: 'address', test: verifyingContract }],
     ['salt', salt && { kind: 'bytes', test: salt }],
   ];

@@ -40,7 +40,9 @@ export function createRuleIndex(rules: Rules): RuleIndex {
   const byChain = new Map<bigint, Shelf>();
   const onAnyChain = createShelf();
   for (const compiled of rules) {
-    const chains = chainsOf(compiled.rule.when);
+    const { when, operations } = compiled.rule;
+    // Typed data need not say what its chain is, and may be good on any.
+    const chains = operations.has('typed-data') ? undefined : chainsOf(when);
     if (chains === undefined || chains.size > MAX_FILED) file(compiled, onAnyChain);
     else for (const chain of chains) file(compiled, getOrCreate(byChain, chain, createShelf));
   }

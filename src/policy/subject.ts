@@ -1,5 +1,6 @@
 import type { Hex } from '../bytes.ts';
 import type { Effect, TokenEffect, TypedDataEffect } from '../effects/effect.ts';
+import { CountersignError } from '../errors.ts';
 import type { Transaction } from '../intent/intent.ts';
 import { maxTotalFee } from '../intent/transaction.ts';
 import type { PolicyRequest } from './decision.ts';
@@ -99,6 +100,14 @@ function subjectOfTransaction(transaction: Transaction, signer: Hex, now: number
 function chainOf(typed: TypedDataEffect | undefined): bigint | undefined {
   const chainId = typed?.typedData.domain['chainId'];
   return typeof chainId === 'string' ? BigInt(chainId) : undefined;
+}
+
+/** Throws for typed data whose domain names no chain: some contracts take it on every chain. */
+export function chainIdOf({ operation, chainId }: Subject): bigint | undefined {
+  if (chainId === undefined && operation === 'typed-data') {
+    throw new CountersignError('unprocessable', 'the domain names no chain, so it may be good on any');
+  }
+  return chainId;
 }
 
 /** Wei that go with a call or a creation; undefined for other effects. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonValue } from '../../src/jcs.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import { documentOf, NOW, OWNER, policyOf, request, type Caller } from './fixtures.ts';
+import { documentOf, NOW, OWNER, policyOf, policyWith, request, type Caller } from './fixtures.ts';
 
 const MESSAGE = { operation: 'message', data: '0x' } as const;
 const DIGEST = { operation: 'digest', digest: `0x${'00'.repeat(32)}`, purpose: 'login:web' } as const;
@@ -60,9 +60,22 @@ describe('from where', () => {
     [['fd00::/8'], 'fe80::1', false],
     [['fe80::/10'], 'fe80::1%eth0', true],
     [['0.0.0.0/0'], '10.20.1.1', true],
-    [['0.0.0.0/0', '::/0'], undefined, false],
+    // Of a caller whose address is not known, a deny rule believes the worst.
+    [['10.0.0.0/8'], undefined, true],
+    [['10.0.0.0/8'], '', true],
   ])('networks %j and address %s', (cidr, address, expected) => {
     expect(appliesTo({ source: { cidr } }, { source: { address, mtls: false } })).toBe(expected);
+  });
+
+  test.each([undefined, ''])('nowhere (%j): allows nothing, and requires what is required', (address) => {
+    const more = { principals: { roles: ['signer'] }, keys: { names: ['*'] }, operations: ['message'] };
+    const source = { cidr: ['0.0.0.0/0', '::/0'] };
+    const from = request(MESSAGE, { ...OWNER, source: { address, mtls: false } });
+    expect(policyOf({ id: 'a', effect: 'allow', ...more, source }).evaluate(from).effect).toBe('deny');
+    const approvals = { big: { all: [{ role: 'approver', m: 1 }] } };
+    const requiring = { id: 'r', effect: 'require', operations: ['message'], approval: 'big', source };
+    const policy = policyWith({ approvals }, { id: 'a', effect: 'allow', ...more }, requiring);
+    expect(policy.evaluate(from).effect).toBe('require');
   });
 
   test.each<[JsonValue, boolean, boolean]>([

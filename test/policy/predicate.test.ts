@@ -234,6 +234,35 @@ describe('typed', () => {
     expect(holds({ typed }, mail)).toBe(expected);
   });
 
+  test('does not know the chain where the domain names none', () => {
+    const anywhere = typedDataOf({
+      domain: { name: 'Mail' },
+      types: { Note: members('string text') },
+      primaryType: 'Note',
+      message: { text: 'hello' },
+    });
+    const chain: readonly JsonValue[] = [
+      { chainId: { eq: 5 } },
+      { typed: { domain: { chainId: 5 } } },
+      { typed: { type: 'Note(string text)', domain: { chainId: { in: [5] } } } },
+    ];
+    for (const when of chain) {
+      expect([holds(when, anywhere), holds({ not: when }, anywhere)]).toEqual([true, true]);
+      expect(holds({ any: [when, { typed: { domain: { name: 'Post' } } }] }, anywhere)).toBe(true);
+      expect(holds({ all: [when, { typed: { domain: { name: 'Post' } } }] }, anywhere)).toBe(false);
+      for (const condition of [when, { not: when }]) {
+        const policy = policyWith(MORE, allow(['typed-data'], condition));
+        const { effect, failed } = policy.evaluate(request(anywhere));
+        expect(effect).toBe('deny');
+        expect(failed?.[0]?.predicate).toContain('the domain names no chain, so it may be good on any');
+      }
+    }
+    expect(holds({ typed: { domain: { chainId: 5 }, type: 'Mail(string text)' } }, anywhere)).toBe(false);
+    expect(holds({ typed: { domain: { chainId: 5, name: 'Post' } } }, anywhere)).toBe(false);
+    const longer = { type: 'Note(string text)', message: { text: { len: { gt: 5 } } } };
+    expect(holds({ typed: { domain: { chainId: 5 }, ...longer } }, anywhere)).toBe(false);
+  });
+
   test('knows the chain of the domain', () => {
     expect([holds({ chainId: { eq: 5 } }, mail), holds({ chainId: { eq: 1 } }, mail)]).toEqual([true, false]);
   });

@@ -111,7 +111,9 @@ function selects(document: Json, rule: Json, request: PolicyRequest): boolean {
     (rule.keys === undefined || namesKey(document, rule.keys, request)) &&
     (rule.effect !== 'allow' || !key.draining || rule.draining === true) &&
     (rule.source?.cidr === undefined ||
-      rule.source.cidr.some((cidr: string) => inNetwork(source.address, cidr))) &&
+      (source.address === undefined
+        ? rule.effect !== 'allow'
+        : rule.source.cidr.some((cidr: string) => inNetwork(source.address ?? '', cidr)))) &&
     (rule.source?.mtls === undefined || rule.source.mtls === source.mtls) &&
     (rule.validity?.from === undefined || now >= Date.parse(rule.validity.from)) &&
     (rule.validity?.until === undefined || now < Date.parse(rule.validity.until)) &&
@@ -135,8 +137,7 @@ function namesKey(
 }
 
 /** IPv4 only. */
-function inNetwork(address: string | undefined, cidr: string): boolean {
-  if (address === undefined) return false;
+function inNetwork(address: string, cidr: string): boolean {
   const bits = (text: string): string =>
     text
       .split('.')
@@ -197,6 +198,8 @@ function predicate(at: Case, name: string, body: Json): Truth {
       Object.entries<Json>(body.every ?? {}).every(([field, cmp]) => compare(at, cmp, item[field])),
     );
   }
+  if (name === 'chainId' && intent.operation === 'typed-data' && chainOf(request) === undefined)
+    return 'error';
   const value = numberOf(name, at);
   return value !== undefined && compare({ ...at, document }, body, value);
 }
@@ -334,19 +337,20 @@ function measures(
   return { amount: found.amount, tokenId };
 }
 
-function testsTyped({ request, ...at }: Case, { domain = {}, type, message = {} }: Json): boolean {
+function testsTyped({ request, ...at }: Case, { domain = {}, type, message = {} }: Json): Truth {
   const { intent } = request;
   if (intent.operation !== 'typed-data') return false;
   const { typedData } = intent;
   const here = { request, ...at };
   if (type !== undefined && type !== encodeType(typedData.types, typedData.primaryType)) return false;
+  const isChainUnknown = domain.chainId !== undefined && chainOf(request) === undefined;
   const inDomain = Object.entries<Json>(domain).every(([name, given]) => {
+    if (name === 'chainId' && isChainUnknown) return true;
     const value: Json = typedData.domain[name];
     const cmp = typeof given === 'object' ? given : { eq: given };
     return value !== undefined && compare(here, cmp, name === 'chainId' ? BigInt(value) : value);
   });
-  return (
-    inDomain &&
+  const inMessage = () =>
     Object.entries<Json>(message).every(([path, cmp]) => {
       let value: Json = typedData.message;
       let name = typedData.primaryType;
@@ -355,8 +359,9 @@ function testsTyped({ request, ...at }: Case, { domain = {}, type, message = {} 
         value = value[step];
       }
       return testsMember(here, typedData.types, cmp, value, name);
-    })
-  );
+    });
+  if (!inDomain || !inMessage()) return false;
+  return isChainUnknown ? 'error' : true;
 }
 
 function testsMember(at: Case, types: Json, cmp: Json, value: Json, type: string): boolean {
