@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyMessage } from 'ethers';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkSignedEntry, type EntryFields } from '../../src/audit/verify/entry.ts';
+import { checkSignedEntry } from '../../src/audit/verify/entry.ts';
+import type { EntryFields } from '../../src/audit/verify/fields.ts';
 import { verifyLog } from '../../src/audit/verify/log.ts';
 import {
   entryOf,

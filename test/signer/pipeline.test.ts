@@ -77,7 +77,7 @@ beforeEach(() => {
   asked = [];
   drafts = [];
   whileSigning = () => undefined;
-  gate = { requireOpen: () => undefined, covered: async () => undefined };
+  gate = { requireOpen: () => undefined, covered: async () => undefined, isCovered: () => true };
   for (const name of Object.keys(PRIVATE_KEYS))
     storage.commit((tx) => tx.insertKey(keyOf(name), Buffer.of(1)));
   build();
@@ -140,7 +140,11 @@ function build(): void {
       },
     },
     custody,
-    gate: { requireOpen: () => gate.requireOpen(), covered: async (index) => await gate.covered(index) },
+    gate: {
+      requireOpen: () => gate.requireOpen(),
+      covered: async (index) => await gate.covered(index),
+      isCovered: (index) => gate.isCovered(index),
+    },
   });
 }
 

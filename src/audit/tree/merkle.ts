@@ -18,7 +18,7 @@ export function leafHash(entry: Uint8Array): Buffer {
   const input = Buffer.allocUnsafe(1 + entry.length);
   input[0] = 0x00;
   input.set(entry, 1);
-  return hash('sha256', input, 'buffer');
+  return sha256(input);
 }
 
 /** Interior node, RFC 6962 §2.1: SHA-256(0x01 ‖ left ‖ right). */
@@ -27,7 +27,12 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   input[0] = 0x01;
   input.set(left, 1);
   input.set(right, 1 + HASH_BYTES);
-  return hash('sha256', input, 'buffer');
+  return sha256(input);
+}
+
+/** By way of a string, because for hashes of so little Node takes longer to make a Buffer of its own than to hash. */
+function sha256(input: Buffer): Buffer {
+  return Buffer.from(hash('sha256', input, 'binary'), 'latin1');
 }
 
 /** Root of the empty tree, RFC 6962 §2.1: SHA-256 of nothing. */
@@ -101,6 +106,15 @@ export function subtreesOfLeaves(leaf: (index: number) => Buffer): SubtreeReader
   const read: SubtreeReader = (level, index) =>
     level === 0 ? leaf(index) : nodeHash(read(level - 1, 2 * index), read(level - 1, 2 * index + 1));
   return read;
+}
+
+/**
+ * Root of the tree of the first `size` leaves, RFC 6962 §2.1.
+ * @throws CountersignError `internal` for what is no size.
+ */
+export function rootOf(size: number, read: SubtreeReader): Buffer {
+  if (!isSize(size)) throw new CountersignError('internal', `${size} is not a tree size`);
+  return size === 0 ? emptyRoot() : rangeHash(0, size, read);
 }
 
 /**

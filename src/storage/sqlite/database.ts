@@ -94,6 +94,16 @@ export function openForReading(directory: string): OpenDatabase {
   return { db, close: () => db.close() };
 }
 
+/** Runs `work`, which only reads, on the database as it is at one moment. */
+export function atOneMoment<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('BEGIN');
+  try {
+    return work();
+  } finally {
+    db.exec('COMMIT');
+  }
+}
+
 /**
  * A second, empty database, held in an exclusive transaction: a lock that the operating system drops when the
  * process ends, however it ends, and that readers of the main database do not notice.

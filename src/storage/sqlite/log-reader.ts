@@ -5,8 +5,10 @@ import { formatVkey } from '../../audit/tree/note.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
 import type { LogSource } from '../../audit/verify/log.ts';
 import { auditReads, readLogEnd } from './audit.ts';
-import { openForReading } from './database.ts';
+import { atOneMoment, openForReading } from './database.ts';
+import { entryPages } from './entry-pages.ts';
 import { sealTables } from './system.ts';
+import { nodeCounts, treeNodes } from './tree-nodes.ts';
 
 const PAGE = 1_000;
 
@@ -36,18 +38,14 @@ export function openLogReader(directory: string): LogReader {
 
 function logSource(db: DatabaseSync): LogSource {
   const reads = auditReads(db);
+  const pages = entryPages(db);
+  const tree = treeNodes(db);
   // In this order: every checkpoint was signed over entries that were there before it.
   const newestCheckpoint = reads.latestCheckpoint()?.size ?? -1;
-  const { frontier, size } = readLogEnd(db);
+  const { frontier, size, kept } = atOneMoment(db, () => ({ ...readLogEnd(db), kept: nodeCounts(db) }));
 
   async function* entries(from: number): AsyncGenerator<readonly StoredEntry[]> {
-    for (let next = from; next < size;) {
-      const page = reads.entries({ from: next, limit: PAGE }).filter(({ index }) => index < size);
-      yield page;
-      const last = page.at(-1);
-      if (last === undefined) return;
-      next = last.index + 1;
-    }
+    yield* pages(from, size);
   }
 
   async function* checkpoints(): AsyncGenerator<string> {
@@ -63,7 +61,7 @@ function logSource(db: DatabaseSync): LogSource {
   }
 
   const head = { size: frontier.size, root: frontier.root() };
-  return { size, head, entries, checkpoints };
+  return { size, head, entries, checkpoints, data: reads.data, tree: { nodes: tree.nodes, kept } };
 }
 
 function storedVkey(db: DatabaseSync): string | undefined {

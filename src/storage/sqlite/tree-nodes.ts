@@ -34,6 +34,14 @@ export function treeNodes(db: DatabaseSync): TreeReads & Pick<EntryWrites, 'keep
   };
 }
 
+/** For each level from 1 on, how many nodes are kept, or would be if there were no gaps. */
+export function nodeCounts(db: DatabaseSync): number[] {
+  const rows = db.prepare('SELECT level, max(idx) + 1 AS count FROM audit_nodes GROUP BY level').all();
+  const counts: number[] = [];
+  for (const { level, count } of rows as unknown as { level: number; count: number }[]) counts[level] = count;
+  return Array.from(counts, (count) => count ?? 0).slice(1);
+}
+
 /** Whether as many nodes are kept as a log of this size completes, at the same cost for any size. Throws `unprocessable`. */
 export function checkTreeNodes(db: DatabaseSync, size: number): void {
   const end = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS count FROM audit_nodes WHERE level = ?');

@@ -25,7 +25,11 @@ describe('a good log', () => {
       size: 40,
       root: rootAt(pristine, 40).toString('hex'),
       checkpoint: { size: 33, root: rootAt(pristine, 33).toString('hex') },
+      currentVkey: owner.vkey,
+      keyRotations: 0,
+      checkpointsNotChecked: 0,
       signatures: 20,
+      signaturesChecked: true,
       digestsNotRecomputed: 0,
       unsignedTail: 7,
     });
