@@ -153,7 +153,13 @@ export class Authenticator {
     if (now < certificate.notBefore || now > certificate.notAfter) {
       throw new Unauthenticated('expired certificate', undefined);
     }
-    const found = certificate.matches.flatMap((match) => this.#reads.certificates(match));
+    const [exact = [], ...named] = certificate.matches.map((match) => this.#reads.certificates(match));
+    // Whoever revokes a certificate by its fingerprint means that one, whatever names it has.
+    const [one] = exact;
+    if (one !== undefined && exact.every(({ credential }) => credential.revokedAt !== undefined)) {
+      throw new Unauthenticated('revoked credential', one.credential.id);
+    }
+    const found = [...exact, ...named.flat()];
     const live = found.filter(({ credential }) => isLive(credential, now));
     const [first] = live.length > 0 ? live : found;
     if (first === undefined) throw new Unauthenticated('unknown certificate', undefined);

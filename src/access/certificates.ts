@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 export interface ClientCertificate {
   /** SHA-256 of its DER form, lower-case hex. */
   readonly fingerprint: string;
-  /** What credentials of kind `certificate` can know it by, the most exact first. */
+  /** What credentials of kind `certificate` can know it by: the fingerprint first, then its names. */
   readonly matches: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;

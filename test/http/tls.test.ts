@@ -244,6 +244,24 @@ describe('with a client CA', () => {
     expect((await me(client)).body.name).toBe('a');
   });
 
+  test('one certificate is revoked by its fingerprint, and others of its name still count', async () => {
+    const [stolen, other] = [0, 1].map(() => pki.issue(clientCa, 'x', 'subjectAltName=DNS:a.test'));
+    const a = await newPrincipal('a');
+    await register(a, { dns: 'a.test' });
+    const { fingerprint } = stolen!;
+    const { id } = await register(a, { fingerprint });
+    expect((await me(stolen)).body.credential).toBe(id);
+    await asAdmin(`/v1/principals/${a}/credentials/${id}/revoke`, {});
+    expect((await me(stolen)).status).toBe(401);
+    expect(lastReason()).toBe('revoked credential');
+    expect((await me(other)).body.name).toBe('a');
+    const { token } = await asAdmin(`/v1/principals/${a}/credentials`, {});
+    expect((await me(stolen, token)).body.mtls).toBe(false);
+    // To register it anew is to take the revocation back.
+    await register(a, { fingerprint });
+    expect((await me(stolen)).status).toBe(200);
+  });
+
   test('one match stands for one principal', async () => {
     const [a, b] = [await newPrincipal('a'), await newPrincipal('b')];
     const { id } = await register(a, { dns: 'a.test' });
