@@ -136,19 +136,15 @@ interface LogEnd extends LogHead {
   readonly size: number;
 }
 
+/** To be called within a transaction where others may write meanwhile. */
 export function readLogEnd(db: DatabaseSync): LogEnd {
-  db.exec('BEGIN');
-  try {
-    const { first, size } = db
-      .prepare(
-        `SELECT (SELECT coalesce(min(idx), 0) FROM audit_entries) AS first,
-                (SELECT coalesce(max(idx) + 1, 0) FROM audit_entries) AS size`,
-      )
-      .get() as { first: number; size: number };
-    return { ...readHead(db), first, size };
-  } finally {
-    db.exec('COMMIT');
-  }
+  const { first, size } = db
+    .prepare(
+      `SELECT (SELECT coalesce(min(idx), 0) FROM audit_entries) AS first,
+              (SELECT coalesce(max(idx) + 1, 0) FROM audit_entries) AS size`,
+    )
+    .get() as { first: number; size: number };
+  return { ...readHead(db), first, size };
 }
 
 /**
