@@ -16,6 +16,7 @@ import { Checkpointer } from './audit/checkpointer.ts';
 import { ClockWatch } from './audit/clock-watch.ts';
 import { AuditGate } from './audit/gate.ts';
 import { AuditLog } from './audit/log.ts';
+import { Outside } from './audit/outside.ts';
 import type { CursorWrites } from './audit/sinks/cursors.ts';
 import { Sinks } from './audit/sinks/sinks.ts';
 import type { CheckpointWrites } from './audit/stored-entry.ts';
@@ -26,6 +27,7 @@ import { Admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { KEEP_ANSWERS_MS, RequestAct } from './http/idempotency.ts';
 import { accessRoutes } from './http/routes/access.ts';
+import { auditStreamRoutes } from './http/routes/audit-stream.ts';
 import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
 import { keyRoutes } from './http/routes/keys.ts';
@@ -36,6 +38,7 @@ import { withReference } from './http/routes/reference.ts';
 import { requestRoutes } from './http/routes/requests.ts';
 import { secondFactorRoutes } from './http/routes/second-factor.ts';
 import { signingRoutes } from './http/routes/signing.ts';
+import { splitViewRoutes } from './http/routes/split-view.ts';
 import { systemRoutes } from './http/routes/system.ts';
 import { startServer } from './http/server.ts';
 import type { Service } from './http/service.ts';
@@ -85,7 +88,21 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     failed: (name, reason) => log.warn('sink.failed', { reason: `${name}: ${reason}` }),
     recovered: (name) => log.info('sink.recovered', { reason: name }),
   });
-  const gate = new AuditGate([() => audit.hindrance, () => sinks.hindrance]);
+  const checkpoints: CheckpointWrites = {
+    saveCheckpoint: (checkpoint) => audit.writeBeside(() => storage.saveCheckpoint(checkpoint)),
+    saveCosigned: (checkpoint) => audit.writeBeside(() => storage.saveCosigned(checkpoint)),
+  };
+  const outside = new Outside(config.audit, {
+    origin,
+    log: audit,
+    reads,
+    writes: checkpoints,
+    current: () => checkpointer.current(),
+    act: system,
+    onSplitView: ({ message, size }) => log.error('audit.split_view', { reason: message, size }),
+  });
+  const hindrances = [() => audit.hindrance, () => sinks.hindrance, () => outside.hindrance];
+  const gate = new AuditGate(hindrances, outside);
 
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),
@@ -127,9 +144,6 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     now,
   });
   const proposals = new ProposalService({ reads, policy, secondFactor, now });
-  const checkpoints: CheckpointWrites = {
-    saveCheckpoint: (checkpoint) => audit.writeBeside(() => storage.saveCheckpoint(checkpoint)),
-  };
   const checkpointer = new Checkpointer(origin, audit, reads, checkpoints, {
     publicKey: () => seal.logKey()?.publicKey,
     sign: (text) => {
@@ -138,6 +152,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       return custody.signCheckpoint(key.material, text);
     },
   });
+  checkpointer.onSigned((checkpoint) => outside.offer(checkpoint));
 
   const notReady = (): string[] => {
     const reasons: string[] = [];
@@ -172,6 +187,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     }
   }
 
+  const closing = new AbortController();
   const service: Service = {
     version,
     origin,
@@ -179,6 +195,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     reads,
     log: audit,
     checkpointer,
+    gate,
+    outside,
     seal,
     keys,
     policy,
@@ -188,6 +206,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     proposals,
     secondFactor,
     sinks,
+    closing: closing.signal,
     notReady,
   };
   const metrics = createMetrics({
@@ -195,6 +214,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     sealed: () => seal.status().sealed,
     ready: () => notReady().length === 0,
     sinks: () => sinks.status(),
+    outside: () => ({ ...outside.status(), splitView: outside.splitView.standing().length > 0 }),
   });
   const routes = withReference(
     [
@@ -209,6 +229,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       ...secondFactorRoutes(service),
       ...auditRoutes(service),
       ...auditTreeRoutes(service),
+      ...splitViewRoutes(service),
+      ...auditStreamRoutes(service),
     ],
     version,
   );
@@ -230,6 +252,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
         : []),
       ...(await loadNewestPolicy(config.data, reads, audit, policy)),
     ];
+    await outside.start(await checkpointer.current().catch(() => reads.latestCheckpoint()));
     // Before the first start is completed: a port that is taken must not use up what is said only once.
     const app = createApp({ service, routes, log, metrics, admission, logReads });
     const server = await startServer(app, config.listen, config.tls);
@@ -268,6 +291,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
       },
       stop: async () => {
         supervisor.retire();
+        closing.abort();
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         checkpointer.stop();
@@ -276,7 +300,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
         await logReads.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.
-        await checkpointer.current().catch(() => undefined);
+        await outside.stop(await checkpointer.current().catch(() => reads.latestCheckpoint()));
         await sinks.stop(SINK_GRACE_MS).catch(() => undefined);
         await supervisor.stop();
         storage.close();

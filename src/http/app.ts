@@ -112,6 +112,7 @@ export function createApp({ service, routes, log, metrics, admission, logReads }
           caller,
           act,
           header: (name: string) => req.get(name),
+          readmit: () => void admit(),
           problemOf: (error: unknown) => problemOf(error, requestId),
         };
         return route.run({ params, query, body }, context);
@@ -140,7 +141,10 @@ export function createApp({ service, routes, log, metrics, admission, logReads }
     const caller = admit();
     const kept = findKeptAnswer(service.reads, key);
     if (kept !== undefined && route.keepsParts !== true) {
-      route.checkReplay?.(kept);
+      if (route.checkReplay !== undefined) {
+        await route.checkReplay(kept);
+        admit();
+      }
       res.set('Idempotent-Replayed', 'true');
       return { status: route.statusOf?.(kept) ?? route.answer.status, body: kept };
     }

@@ -27,12 +27,21 @@ export async function sendContent(res: Response, { body, headers }: Content): Pr
     res.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
     return;
   }
+  if (res.req.method === 'HEAD') {
+    res.end();
+    return;
+  }
   const gone = new AbortController();
   res.once('close', () => gone.abort());
   const write = async (chunk: string | Uint8Array): Promise<void> => {
     gone.signal.throwIfAborted();
     if (!res.write(chunk)) await once(res, 'drain', { signal: gone.signal });
   };
-  await body({ write, gone: gone.signal });
-  res.end();
+  try {
+    await body({ write, gone: gone.signal });
+    res.end();
+  } catch (error) {
+    // Nobody is there to be told.
+    if (!gone.signal.aborted) throw error;
+  }
 }

@@ -55,8 +55,8 @@ export interface RouteSpec {
   readonly secretBody?: boolean;
   /** What is kept are parts of the answer, each on its own: a repeat is done, and answers those again. */
   readonly keepsParts?: boolean;
-  /** Throws when a kept answer may not be given out again, as things stand now. */
-  readonly checkReplay?: (kept: Answer) => void;
+  /** Resolves when a kept answer may be given out again, as things stand then. Rejects when it may not. */
+  readonly checkReplay?: (kept: Answer) => Promise<void>;
 }
 
 export interface RouteInput {
@@ -71,6 +71,8 @@ export interface RouteContext {
   readonly act: RequestAct<ServiceTx>;
   /** A header of the request. */
   readonly header: (name: string) => string | undefined;
+  /** Throws when the caller may not call this any more: for an answer that takes long. */
+  readonly readmit: () => void;
   /** What is said of an error inside a good answer. An error of ours is in the service's log then, too. */
   readonly problemOf: (error: unknown) => Problem;
 }

@@ -1,8 +1,12 @@
 import type { AccessService } from '../access/access.ts';
 import type { AccessReads, AccessWrites } from '../access/principals.ts';
 import type { Checkpointer } from '../audit/checkpointer.ts';
+import type { AuditGate } from '../audit/gate.ts';
 import type { Recorder } from '../audit/log.ts';
+import type { GrowingLog } from '../audit/pages.ts';
+import type { Outside } from '../audit/outside.ts';
 import type { SinkStatus } from '../audit/sinks/sinks.ts';
+import type { EvidenceWrites } from '../audit/split-view.ts';
 import type { AuditReads, TreeReads } from '../audit/stored-entry.ts';
 import type { ApprovalService } from '../approvals/approvals.ts';
 import type { ProposalWrites } from '../approvals/proposal.ts';
@@ -23,6 +27,7 @@ export type ServiceTx = SignTx &
   PolicyWrites &
   TotpWrites &
   SealWrites &
+  EvidenceWrites &
   IdempotencyWrites;
 
 /** The parts that the routes speak to; built in main.ts. */
@@ -31,8 +36,10 @@ export interface Service {
   readonly origin: string;
   readonly storageEngine: string;
   readonly reads: AccessReads & AuditReads & TreeReads & IdempotencyReads & PolicyReads;
-  readonly log: Recorder<ServiceTx> & { readonly size: number };
+  readonly log: Recorder<ServiceTx> & GrowingLog;
   readonly checkpointer: Checkpointer;
+  readonly gate: AuditGate;
+  readonly outside: Outside;
   readonly seal: SealService;
   readonly keys: KeyService;
   readonly policy: PolicyInForce;
@@ -42,6 +49,8 @@ export interface Service {
   readonly proposals: ProposalService;
   readonly secondFactor: SecondFactor;
   readonly sinks: { status(): SinkStatus[] };
+  /** Aborted when the service stops: answers that go on and on end then. */
+  readonly closing: AbortSignal;
   /** Reasons why the service is not ready to sign; empty when it is. */
   readonly notReady: () => readonly string[];
 }

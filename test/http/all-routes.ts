@@ -1,5 +1,6 @@
 import type { Metrics } from '../../src/metrics.ts';
 import { accessRoutes } from '../../src/http/routes/access.ts';
+import { auditStreamRoutes } from '../../src/http/routes/audit-stream.ts';
 import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
@@ -10,6 +11,7 @@ import { withReference } from '../../src/http/routes/reference.ts';
 import { requestRoutes } from '../../src/http/routes/requests.ts';
 import { secondFactorRoutes } from '../../src/http/routes/second-factor.ts';
 import { signingRoutes } from '../../src/http/routes/signing.ts';
+import { splitViewRoutes } from '../../src/http/routes/split-view.ts';
 import { systemRoutes } from '../../src/http/routes/system.ts';
 import type { Route } from '../../src/http/route.ts';
 import type { Service } from '../../src/http/service.ts';
@@ -30,6 +32,8 @@ export function allRoutes(): Route[] {
     ...secondFactorRoutes(service),
     ...auditRoutes(service),
     ...auditTreeRoutes(service),
+    ...splitViewRoutes(service),
+    ...auditStreamRoutes(service),
   ];
   return withReference(routes, '0');
 }

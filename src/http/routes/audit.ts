@@ -2,18 +2,16 @@ import { z } from 'zod';
 import { asBuffer } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import type { JsonValue } from '../../jcs.ts';
-import { ENTRY_KINDS, OUTCOMES } from '../../audit/entry.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
-import { OPERATIONS } from '../../intent/intent.ts';
+import { entryFilter, entryTimes } from '../entry-filter.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { auditEntryShape, limitSchema, nameSchema, numberText, pageOf } from '../shapes.ts';
+import { auditEntryShape, limitSchema, numberText, pageOf } from '../shapes.ts';
 
 const tag = 'Audit';
 const READERS = ['auditor', 'admin'] as const;
 
 const indexSchema = numberText(0);
-const timeSchema = z.iso.datetime().transform((time) => new Date(time).toISOString());
 
 export function auditRoutes({ reads }: Service): Route[] {
   return [
@@ -32,14 +30,8 @@ export function auditRoutes({ reads }: Service): Route[] {
           from: indexSchema.optional(),
           cursor: indexSchema.optional(),
           limit: limitSchema,
-          principal: nameSchema.optional(),
-          key: nameSchema.optional(),
-          operation: z.enum(OPERATIONS).optional(),
-          effect: z.enum(['allow', 'deny']).optional(),
-          kind: z.enum(ENTRY_KINDS).optional(),
-          outcome: z.enum(OUTCOMES).optional(),
-          since: timeSchema.optional(),
-          until: timeSchema.optional(),
+          ...entryFilter,
+          ...entryTimes,
         }),
         answer: { status: 200, description: 'A page.', schema: pageOf(auditEntryShape) },
       },
