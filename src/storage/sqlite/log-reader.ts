@@ -3,6 +3,7 @@ import { fromHex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { formatVkey } from '../../audit/tree/note.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
+import type { NodeReader } from '../../audit/tree/tiles.ts';
 import type { LogSource } from '../../audit/verify/log.ts';
 import { auditReads, readLogEnd } from './audit.ts';
 import { atOneMoment, openForReading } from './database.ts';
@@ -61,7 +62,8 @@ function logSource(db: DatabaseSync): LogSource {
   }
 
   const head = { size: frontier.size, root: frontier.root() };
-  return { size, head, entries, checkpoints, data: reads.data, tree: { nodes: tree.nodes, kept } };
+  const nodes: NodeReader = (level, from, count) => tree.nodes(level, from, count);
+  return { size, head, entries, checkpoints, data: (sha256) => reads.data(sha256), tree: { nodes, kept } };
 }
 
 function storedVkey(db: DatabaseSync): string | undefined {
