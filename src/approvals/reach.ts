@@ -49,7 +49,7 @@ export function requireChangeable(change: Approval, voters: readonly Voter[]): v
   );
 }
 
-const PROOFS = { otp: 'a second factor', mtls: 'a client certificate' } as const;
+const PROOFS = { otp: 'a second factor (countersign totp enrol)', mtls: 'a client certificate' } as const;
 
 function canChange(change: Approval, voters: readonly Voter[], { principalId }: Voter): boolean {
   const others = voters.filter((voter) => voter.principalId !== principalId);

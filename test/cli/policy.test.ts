@@ -131,6 +131,9 @@ describe('policy propose', () => {
     expect(refused.stderr).toContain(
       'countersign: nobody could change this policy: a change takes 3 of role policy-admin',
     );
+    const coded = document.replace('m: 3 }]', 'm: 1 }], credential: otp');
+    const unarmed = await admin(`policy propose ${file('coded.yaml', `${coded}${three}\n`)}`);
+    expect(unarmed.stderr).toContain('with a second factor (countersign totp enrol), beside who proposes it');
     const proposed = await admin(`policy propose ${file('open.yaml', document)}`);
     expect(proposed.stdout).toContain('\nTo know:\n  nobody can give the approval three now: ');
     expect((await admin(`policy reject ${valueOf(proposed, 'proposal')}`)).code).toBe(0);
