@@ -92,9 +92,9 @@ export class ApprovalService {
     return this.show(caller, id);
   }
 
-  /** As `approve`; so many rejections as the approval says end the request. */
+  /** As `approve`; so many rejections as the approval says end the request, also one that is approved and not signed. */
   async reject(act: Act<ApprovalTx>, caller: Caller, id: string, say: Say): Promise<RequestJson> {
-    const cast = this.#voting.reject(caller, motionOf(this.#requirePending(caller, id)), say);
+    const cast = this.#voting.reject(caller, motionOf(this.#requireOpen(caller, id)), say);
     return await this.#commitVote(act, caller, id, cast);
   }
 
@@ -120,15 +120,21 @@ export class ApprovalService {
     id: string,
     { vote, proof }: Cast,
   ): Promise<RequestJson> {
-    const kind = vote.verdict === 'approve' ? 'request.approved' : 'request.rejected';
-    const draft = draftOf(this.#find(caller, id), kind, voteToLog(vote));
+    const approves = vote.verdict === 'approve';
+    const draft = draftOf(
+      this.#find(caller, id),
+      approves ? 'request.approved' : 'request.rejected',
+      voteToLog(vote),
+    );
     return await act.commit(draft, (tx) => {
       // Again, on what holds at this place of the log.
-      this.#voting.requireStanding(caller, vote, motionOf(this.#requirePending(caller, id)));
+      const before = approves ? this.#requirePending(caller, id) : this.#requireOpen(caller, id);
+      this.#voting.requireStanding(caller, vote, motionOf(before));
       proof.commit(tx);
       tx.addVote(id, vote);
       const outcome = this.#outcome(this.#find(caller, id));
-      if (outcome !== 'pending') tx.setRequestStatus(id, ['pending'], outcome);
+      const decided = outcome === 'rejected' || (outcome === 'approved' && before.status === 'pending');
+      if (decided) tx.setRequestStatus(id, [before.status], outcome);
       return this.show(caller, id);
     });
   }
@@ -167,11 +173,20 @@ export class ApprovalService {
     return request;
   }
 
-  /** Throws `unavailable` where no policy is in force: then nobody knows whether it is void. */
   #requirePending(caller: Caller, id: string): SigningRequest {
+    return this.#requireStatus(caller, id, ['pending']);
+  }
+
+  /** Not signed yet, whatever was said of it so far. */
+  #requireOpen(caller: Caller, id: string): SigningRequest {
+    return this.#requireStatus(caller, id, ['pending', 'approved']);
+  }
+
+  /** Throws `unavailable` where no policy is in force: then nobody knows whether it is void. */
+  #requireStatus(caller: Caller, id: string, wanted: readonly RequestStatus[]): SigningRequest {
     const request = this.#find(caller, id);
     const status = requestStatus(request, this.#policy.current().hash, this.#now());
-    if (status !== 'pending') throw new CountersignError('conflict', `the request is ${status} already`);
+    if (!wanted.includes(status)) throw new CountersignError('conflict', `the request is ${status} already`);
     return request;
   }
 

@@ -140,6 +140,40 @@ describe('a rejection', () => {
     expect(desk.signed()).toEqual([]);
   });
 
+  it('also ends one that is approved and not signed yet, and by nobody who had approved it', async () => {
+    const id = await desk.ask(app);
+    desk.sealed = true;
+    await approve(ann, id);
+    expect(await approve(bob, id)).toBe('approved');
+    desk.sealed = false;
+    const carol = await desk.principal('carol', ['approver']);
+    await expect(approve(carol, id)).rejects.toThrow(code('conflict'));
+    await expect(reject(bob, id)).rejects.toThrow(code('conflict'));
+    await expect(reject(app, id)).rejects.toThrow(Forbidden);
+    expect(await reject(carol, id, { comment: 'stop' })).toBe('rejected');
+    await expect(desk.approvals.execute(desk.act, app, id)).rejects.toThrow(code('conflict'));
+    expect(desk.signed()).toEqual([]);
+  });
+
+  it('of one that is approved, and too few, leaves it approved', async () => {
+    const id = await desk.ask(app, transaction(0));
+    desk.sealed = true;
+    expect(await approve(ann, id)).toBe('approved');
+    desk.sealed = false;
+    expect(await reject(bob, id)).toBe('approved');
+    expect((await desk.approvals.execute(desk.act, app, id))['status']).toBe('signed');
+    await expect(reject(await desk.principal('carol', ['approver']), id)).rejects.toThrow(code('conflict'));
+  });
+
+  it('while it is being signed keeps it from being signed', async () => {
+    const id = await desk.ask(app);
+    const carol = await desk.principal('carol', ['approver']);
+    await approve(ann, id);
+    desk.whileSigning = () => reject(carol, id);
+    expect(await approve(bob, id)).toBe('rejected');
+    expect(desk.signed()).toEqual([]);
+  });
+
   it('at the same time as the last approval: one of them holds, and nothing is signed that was rejected', async () => {
     for (let round = 0; round < 6; round++) {
       const id = await desk.ask(app, message(`round ${round}`));
