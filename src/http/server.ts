@@ -24,6 +24,9 @@ const SETTLE_MS = 50;
 /** More requests that wait on one connection, for their answer or for their peer to read it, end it. */
 const MAX_PIPELINED = 32;
 
+/** Longer than any key derivation may take. */
+const ANSWER_MS = 150_000;
+
 const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -72,8 +75,8 @@ export async function startServer(
   const secure = tls === undefined ? undefined : createHttpsServer({ ...LIMITS, ...tlsOptions(tls) }, serve);
   const server = secure ?? createHttpServer(LIMITS, serve);
   server.maxConnections = 10_000;
-  // A peer that takes nothing of its answer for this long; longer than any key derivation may take.
-  server.timeout = 150_000;
+  // A peer that takes nothing of its answer for this long.
+  server.timeout = ANSWER_MS;
   // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
   server.maxHeadersCount = 0;
   server.on('connection', (socket) => {
@@ -111,10 +114,12 @@ export async function startServer(
     // What a connection has proven, or is proving right now, was checked with the CA that it began with.
     const busy = new Set<string>();
     for (const [socket, pending] of underWay) {
-      if (pending.size === 0) continue;
+      // An answer that has begun may go on for as long as its reader likes: that one has to ask again.
+      if (pending.size === 0 || [...pending].some((res) => res.headersSent)) continue;
       busy.add(peerOf(socket));
       leaving.add(socket);
-      for (const res of pending) if (!res.headersSent) res.setHeader('Connection', 'close');
+      for (const res of pending) res.setHeader('Connection', 'close');
+      setTimeout(() => socket.destroy(), ANSWER_MS).unref();
     }
     for (const connection of connections) if (!busy.has(peerOf(connection))) connection.destroy();
   }

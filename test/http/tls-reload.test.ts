@@ -3,6 +3,8 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import path from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { startServer } from '../../src/http/server.ts';
+import type { TlsFiles } from '../../src/http/tls.ts';
 import { runAccess, type AccessHarness } from './access-service.ts';
 import { makePki, type Issued, type Pki } from './pki.ts';
 
@@ -13,6 +15,7 @@ let newClients: Issued;
 /** Of the CA that is taken away. */
 let client: Issued;
 let service: AccessHarness;
+let files: TlsFiles & { readonly clientCa: string };
 
 beforeAll(() => {
   pki = makePki();
@@ -27,7 +30,8 @@ beforeEach(async () => {
   const { cert, key } = pki.issue(servers, 'server', 'subjectAltName=IP:127.0.0.1,DNS:localhost');
   const clientCa = path.join(pki.directory, 'now.ca');
   copyFileSync(oldClients.cert, clientCa);
-  service = await runAccess({ tls: { cert, key, clientCa, minVersion: 'TLSv1.3' } });
+  files = { cert, key, clientCa, minVersion: 'TLSv1.3' };
+  service = await runAccess({ tls: files });
   const asAdmin = async (at: string, body: object): Promise<{ id: string }> => {
     const tls = { ca: servers.pem.cert };
     return (await service.call('POST', at, { token: service.adminToken, body, tls })).body;
@@ -38,7 +42,7 @@ beforeEach(async () => {
 afterEach(() => service.end());
 
 function takeAway(): void {
-  copyFileSync(newClients.cert, path.join(pki.directory, 'now.ca'));
+  copyFileSync(newClients.cert, files.clientCa);
   service.server.reload();
 }
 
@@ -67,9 +71,8 @@ function listen(socket: Socket): {
   };
 }
 
-function open(raw?: Socket): Promise<TLSSocket> {
-  const to =
-    raw === undefined ? { host: '127.0.0.1', port: Number(new URL(service.url).port) } : { socket: raw };
+function open(raw?: Socket, url = service.url): Promise<TLSSocket> {
+  const to = raw === undefined ? { host: '127.0.0.1', port: Number(new URL(url).port) } : { socket: raw };
   return new Promise((resolve, reject) => {
     const socket = connect({ ...to, ca: servers.pem.cert, servername: 'localhost', ...client.pem }, () =>
       resolve(socket),
@@ -113,6 +116,23 @@ test('a connection that is busy gets its answer, and is closed: it asks for noth
   await heard.closed;
   expect(heard.text()).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close[\s\S]*"signed":true/i);
   expect(heard.text().match(/HTTP\/1\.1/g)).toHaveLength(1);
+});
+
+test('an answer without end is cut', async () => {
+  const live = await startServer(
+    (_req, res) => void res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'),
+    { host: '127.0.0.1', port: 0 },
+    files,
+  );
+  const socket = await open(undefined, live.url);
+  const heard = listen(socket);
+  socket.write(GET);
+  await heard.until(/data: 1/);
+  copyFileSync(newClients.cert, files.clientCa);
+  live.reload();
+  await heard.closed;
+  await live.close(0);
+  expect(heard.text()).toContain('data: 1');
 });
 
 test('a handshake that began before is not finished with the CA that was taken away', async () => {
