@@ -22,7 +22,6 @@ import { Sinks } from './audit/sinks/sinks.ts';
 import type { CheckpointWrites } from './audit/stored-entry.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
 import type { Config } from './config.ts';
-import { CountersignError } from './errors.ts';
 import { Admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { KEEP_ANSWERS_MS, RequestAct } from './http/idempotency.ts';
@@ -31,6 +30,7 @@ import { auditStreamRoutes } from './http/routes/audit-stream.ts';
 import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
 import { keyRoutes } from './http/routes/keys.ts';
+import { logKeyRoutes } from './http/routes/log-key.ts';
 import { policyToolRoutes } from './http/routes/policy-tools.ts';
 import { policyRoutes } from './http/routes/policy.ts';
 import { proposalRoutes } from './http/routes/proposals.ts';
@@ -49,6 +49,7 @@ import { LimitLedger, USAGE_KEPT_MS } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
 import { Custody } from './signer/custody.ts';
 import { KeyService } from './signer/keys.ts';
+import { LogKeys } from './signer/log-key.ts';
 import { NonceGuard } from './signer/nonces.ts';
 import { SigningPipeline } from './signer/pipeline.ts';
 import { SealService } from './signer/seal.ts';
@@ -144,14 +145,8 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     now,
   });
   const proposals = new ProposalService({ reads, policy, secondFactor, now });
-  const checkpointer = new Checkpointer(origin, audit, reads, checkpoints, {
-    publicKey: () => seal.logKey()?.publicKey,
-    sign: (text) => {
-      const key = seal.logKey();
-      if (key === undefined) throw new CountersignError('sealed', 'the log has no key yet');
-      return custody.signCheckpoint(key.material, text);
-    },
-  });
+  const logKeys = new LogKeys(origin, reads, custody);
+  const checkpointer = new Checkpointer(origin, audit, reads, checkpoints, logKeys);
   checkpointer.onSigned((checkpoint) => outside.offer(checkpoint));
 
   const notReady = (): string[] => {
@@ -195,6 +190,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
     reads,
     log: audit,
     checkpointer,
+    logKeys,
     gate,
     outside,
     seal,
@@ -219,6 +215,7 @@ export async function startService(config: Config, log: Log): Promise<RunningSer
   const routes = withReference(
     [
       ...systemRoutes(service, metrics),
+      ...logKeyRoutes(service),
       ...keyRoutes(service),
       ...signingRoutes(service, metrics),
       ...requestRoutes(service),

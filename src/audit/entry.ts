@@ -1,5 +1,6 @@
 import type { Hex } from '../bytes.ts';
 import { canonicalize, type JsonValue } from '../jcs.ts';
+import type { Frontier } from './tree/merkle.ts';
 
 /** What happened. Names are stable: queries, alerts and other people's tools match on them. */
 export const ENTRY_KINDS = [
@@ -130,9 +131,14 @@ export interface EntryDraft {
   readonly elapsedUs?: number;
 }
 
-/** A draft, and bytes too long for an entry: kept beside it under their SHA-256, which the entry names. */
 export interface Recordable extends EntryDraft {
+  /** Bytes too long for an entry: kept beside it under their SHA-256, which the entry names. */
   readonly beside?: Uint8Array | undefined;
+  /**
+   * For an entry that tells how far the log is when it comes: gives the detail, once everything before it is on disk and
+   * while nothing is added. When it rejects, nothing is written.
+   */
+  readonly over?: ((tree: Frontier) => Promise<NonNullable<EntryDraft['detail']>>) | undefined;
 }
 
 /** Which process wrote an entry. */

@@ -70,6 +70,8 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   readonly #now: () => Date;
   #head: LogHead;
   #queue: Item<Tx>[] = [];
+  /** While an entry is made that tells how far the log is. */
+  #held = false;
   #failure: string | undefined;
   readonly #listeners = new Set<() => void>();
 
@@ -143,10 +145,16 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   }
 
   #drain(): void {
+    const [first] = this.#queue;
     // A failure has emptied it.
-    if (this.#queue.length === 0) return;
-    const batch = this.#queue.slice(0, MAX_BATCH);
-    this.#queue = this.#queue.slice(MAX_BATCH);
+    if (this.#held || first === undefined) return;
+    if (first.draft.over !== undefined) {
+      void this.#complete(first, first.draft.over);
+      return;
+    }
+    const upTo = this.#queue.slice(0, MAX_BATCH).findIndex(({ draft }) => draft.over !== undefined);
+    const batch = this.#queue.slice(0, upTo === -1 ? MAX_BATCH : upTo);
+    this.#queue = this.#queue.slice(batch.length);
     if (this.#queue.length > 0) setImmediate(() => this.#drain());
 
     const settle: (() => void)[] = [];
@@ -161,6 +169,22 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     for (const listener of this.#listeners) listener();
   }
 
+  /** Holds the log until the first entry of the queue has its detail, or is given up. */
+  async #complete(item: Item<Tx>, over: NonNullable<Recordable['over']>): Promise<void> {
+    this.#held = true;
+    const made: Item<Tx>[] = [];
+    try {
+      const { over: _, ...draft } = item.draft;
+      made.push({ ...item, draft: { ...draft, detail: await over(this.#head.frontier.clone()) } });
+    } catch (error) {
+      item.reject(error);
+    }
+    this.#held = false;
+    // Else a failure has emptied the queue meanwhile, and told everybody.
+    if (this.#queue[0] === item) this.#queue.splice(0, 1, ...made);
+    this.#drain();
+  }
+
   /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk. */
   #write(batch: readonly Item<Tx>[], settle: (() => void)[]): LogHead {
     const frontier = this.#head.frontier.clone();
@@ -172,7 +196,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       for (const item of batch) {
         try {
           const value = this.#storage.nested(() => {
-            const { beside, ...draft } = item.draft;
+            const { beside, over: _, ...draft } = item.draft;
             const entry: Entry = { ...draft, v: 1, index: frontier.size, time, service: this.#service };
             const bytes = encodeEntry(entry);
             if (bytes.length > MAX_ENTRY_BYTES) {

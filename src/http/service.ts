@@ -15,6 +15,7 @@ import type { RequestWrites } from '../approvals/request.ts';
 import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
 import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
+import type { LogKeys, LogKeyWrites } from '../signer/log-key.ts';
 import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
 import type { SealService, SealWrites } from '../signer/seal.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
@@ -27,6 +28,7 @@ export type ServiceTx = SignTx &
   PolicyWrites &
   TotpWrites &
   SealWrites &
+  LogKeyWrites &
   EvidenceWrites &
   IdempotencyWrites;
 
@@ -40,6 +42,7 @@ export interface Service {
   readonly checkpointer: Checkpointer;
   readonly gate: AuditGate;
   readonly outside: Outside;
+  readonly logKeys: LogKeys;
   readonly seal: SealService;
   readonly keys: KeyService;
   readonly policy: PolicyInForce;

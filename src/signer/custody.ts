@@ -166,6 +166,12 @@ export class Custody {
     return required(signature);
   }
 
+  /** An Ed25519 signature over the text of a rotation away from this key; the signer process refuses any other text. */
+  async signKeyRotation(key: KeyMaterial, text: string): Promise<Uint8Array> {
+    const [signature] = await this.#use(key, REQUEST.signKeyRotation, [Buffer.from(text)]);
+    return required(signature);
+  }
+
   /** The secret of a principal's one-time codes (RFC 6238), made and sealed in the signer process. */
   async newTotp(principalId: string): Promise<NewTotp> {
     this.requireUnsealed();

@@ -29,6 +29,7 @@ export const REQUEST = {
   signCheckpoint: 9,
   newTotp: 10,
   matchTotp: 11,
+  signKeyRotation: 12,
 } as const;
 
 /** Answers, signer process to API process; `ready` comes once, unasked, after the self-tests. */

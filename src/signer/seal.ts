@@ -1,9 +1,9 @@
 import type { Act, Answer } from '../audit/act.ts';
-import type { Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { newKdfParams, type KdfChoice } from '../keystore/kdf.ts';
 import type { SealConfig } from '../keystore/seal.ts';
-import type { Custody, KeyMaterial, NewKey } from './custody.ts';
+import type { Custody } from './custody.ts';
+import { logKeyName, type LogKeyWrites } from './log-key.ts';
 
 export interface StoredSeal {
   readonly config: SealConfig;
@@ -11,21 +11,12 @@ export interface StoredSeal {
   readonly keyring: Uint8Array;
 }
 
-/** The Ed25519 key that signs the log's checkpoints. */
-export interface LogKey {
-  /** 32 bytes. */
-  readonly publicKey: Hex;
-  readonly sealed: Uint8Array;
-}
-
 export interface SealReads {
   seal(): StoredSeal | undefined;
-  logKey(): LogKey | undefined;
 }
 
-export interface SealWrites {
+export interface SealWrites extends Pick<LogKeyWrites, 'insertLogKey'> {
   insertSeal(seal: StoredSeal): void;
-  insertLogKey(key: LogKey, time: string): void;
 }
 
 /** The key file of the `file` seal. */
@@ -43,8 +34,6 @@ export interface SealStatus {
 
 /** What the caller of a change is answered, made inside its commit. */
 const noAnswer = (): Answer => ({});
-
-const LOG_KEY: NewKey = { keyId: 'audit-log', version: 1, curve: 'ed25519' };
 
 /** Opens and closes the root keyring, and opens it again after the signer process was lost. */
 export class SealService {
@@ -80,11 +69,12 @@ export class SealService {
       const secret = choice.type === 'file' ? this.#keyFile.ensure() : choice.passphrase;
       try {
         const keyring = await this.#custody.createKeyring(config, secret);
-        const logKey = await this.#custody.generate(LOG_KEY);
+        const logKey = await this.#custody.generate(logKeyName(1));
         const draft = { kind: 'seal.initialized', outcome: 'done', detail: { type: config.type } } as const;
         await act.commit(draft, (tx) => {
           tx.insertSeal({ config, keyring });
-          tx.insertLogKey({ publicKey: logKey.publicKey, sealed: logKey.sealed }, new Date().toISOString());
+          const { publicKey, sealed } = logKey;
+          tx.insertLogKey({ version: 1, publicKey, sealed }, new Date().toISOString());
           return answer();
         });
       } catch (error) {
@@ -136,15 +126,6 @@ export class SealService {
   async resume(act: Act<SealWrites>): Promise<void> {
     if (this.#sealedOnPurpose || this.#reads.seal()?.config.type !== 'file') return;
     await this.unseal(act);
-  }
-
-  logKey(): { readonly publicKey: Hex; readonly material: KeyMaterial } | undefined {
-    const key = this.#reads.logKey();
-    if (key === undefined) return undefined;
-    return {
-      publicKey: key.publicKey,
-      material: { identity: { ...LOG_KEY, address: key.publicKey }, sealed: key.sealed },
-    };
   }
 
   async #alone(work: () => Promise<void>): Promise<void> {

@@ -20,17 +20,19 @@ export const SERVICE = { node: 'test', version: '0.0.0' };
 export interface Notary {
   readonly vkey: string;
   note(size: number, root: Buffer, origin?: string): string;
+  /** A signed note over any text. */
+  signed(text: string): string;
 }
 
 export function notary(name: string): Notary {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+  const signed = (text: string): string =>
+    formatNote(text, [noteSignature(name, raw, sign(null, Buffer.from(text), privateKey))]);
   return {
     vkey: formatVkey(name, raw),
-    note: (size, root, origin = name) => {
-      const text = formatCheckpoint({ origin, size, root });
-      return formatNote(text, [noteSignature(name, raw, sign(null, Buffer.from(text), privateKey))]);
-    },
+    note: (size, root, origin = name) => signed(formatCheckpoint({ origin, size, root })),
+    signed,
   };
 }
 

@@ -4,6 +4,7 @@ import { auditStreamRoutes } from '../../src/http/routes/audit-stream.ts';
 import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
+import { logKeyRoutes } from '../../src/http/routes/log-key.ts';
 import { policyToolRoutes } from '../../src/http/routes/policy-tools.ts';
 import { policyRoutes } from '../../src/http/routes/policy.ts';
 import { proposalRoutes } from '../../src/http/routes/proposals.ts';
@@ -22,6 +23,7 @@ export function allRoutes(): Route[] {
   const metrics = {} as Metrics;
   const routes = [
     ...systemRoutes(service, metrics),
+    ...logKeyRoutes(service),
     ...keyRoutes(service),
     ...signingRoutes(service, metrics),
     ...requestRoutes(service),

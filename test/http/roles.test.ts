@@ -18,6 +18,7 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'POST /v1/sys/init': ['operator'],
   'POST /v1/sys/unseal': ['operator'],
   'POST /v1/sys/seal': ['admin', 'operator'],
+  'POST /v1/sys/rotate-log-key': ['operator'],
 
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/import': ['admin'],

@@ -3,6 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { recoverAddress as ethersRecover } from 'ethers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatCheckpoint } from '../../src/audit/tree/checkpoint.ts';
+import { formatKeyRotation } from '../../src/audit/tree/key-rotation.ts';
+import { formatVkey, noteSignature, verifyNote } from '../../src/audit/tree/note.ts';
 import { fromHex, toHex } from '../../src/bytes.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
@@ -136,6 +139,28 @@ describe('the signer process', () => {
     expect(verify(null, Buffer.from(text), key, signature)).toBe(true);
     await expect(custody.signCheckpoint(material, 'anything else\n')).rejects.toThrow(/checkpoint/);
     await expect(custody.sign(material, 'message', preimage)).rejects.toThrow(/no such key/);
+  });
+
+  it('signs a rotation away from its Ed25519 key, and no other', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    const { publicKey, sealed } = await custody.generate(LOG);
+    const material = { identity: { ...LOG, address: publicKey }, sealed };
+    const root = Buffer.alloc(32, 7);
+    const oldVkey = formatVkey('example.org/log', fromHex(publicKey));
+    const newVkey = formatVkey('example.org/log', randomBytes(32));
+    const text = formatKeyRotation({ size: 5, root, oldVkey, newVkey });
+    const signature = await custody.signKeyRotation(material, text);
+    const note = { text, signatures: [noteSignature('example.org/log', fromHex(publicKey), signature)] };
+    expect(verifyNote(note, oldVkey)).toBe(true);
+
+    const away = formatKeyRotation({ size: 5, root, oldVkey: newVkey, newVkey: oldVkey });
+    await expect(custody.signKeyRotation(material, away)).rejects.toThrow(/another key/);
+    // Neither way is there for what belongs to the other.
+    await expect(custody.signCheckpoint(material, text)).rejects.toThrow(/checkpoint/);
+    const checkpoint = formatCheckpoint({ origin: 'example.org/log', size: 5, root });
+    await expect(custody.signKeyRotation(material, checkpoint)).rejects.toThrow(/not the rotation/);
+    const key = await newKey();
+    await expect(custody.signKeyRotation(key, text)).rejects.toThrow(/no such key/);
   });
 
   it('is replaced when it dies: what was under way fails at once, and the new one is empty', async () => {

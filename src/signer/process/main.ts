@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { asBuffer, wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { checkCheckpointShape } from '../../audit/tree/checkpoint.ts';
+import { checkKeyRotationShape } from '../../audit/tree/key-rotation.ts';
+import { parseVkey } from '../../audit/tree/note.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { checkPreimageShape } from '../../intent/shape.ts';
 import { generateKeyring } from '../../keystore/keyring.ts';
@@ -119,6 +121,8 @@ function dispatch(frame: Frame): Fields | Promise<Fields> {
     case REQUEST.signCheckpoint:
       checkCheckpointShape(at(fields, 1));
       return [vault.signText(handleOf(at(fields, 0)), at(fields, 1))];
+    case REQUEST.signKeyRotation:
+      return signKeyRotation(handleOf(at(fields, 0)), at(fields, 1));
     case REQUEST.generate:
       return pair(vault.generate(newKeySchema.parse(json(at(fields, 0)))));
     case REQUEST.importPrivateKey:
@@ -151,6 +155,15 @@ function sign(handle: Uint8Array, operationByte: Uint8Array, preimage: Uint8Arra
   const digest = operation === 'digest' ? Buffer.from(preimage) : asBuffer(keccak_256(preimage));
   const { r, s, yParity } = vault.signDigest(handleOf(handle), digest);
   return [r, s, Buffer.from([yParity]), digest];
+}
+
+/** A key of the log speaks only of itself. */
+function signKeyRotation(handle: number, preimage: Uint8Array): Fields {
+  const { oldVkey } = checkKeyRotationShape(preimage);
+  if (!parseVkey(oldVkey).publicKey.equals(vault.ed25519PublicKey(handle))) {
+    throw new CountersignError('invalid_request', 'the rotation is one of another key of the log');
+  }
+  return [vault.signText(handle, preimage)];
 }
 
 async function createKeyring(config: Uint8Array, secret: Uint8Array): Promise<Fields> {

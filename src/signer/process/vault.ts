@@ -100,6 +100,10 @@ export class Vault {
     return sign(null, text, ed25519PrivateKey(this.#find(handle, 'ed25519').secret));
   }
 
+  ed25519PublicKey(handle: number): Buffer {
+    return this.#find(handle, 'ed25519').publicKey;
+  }
+
   /** Seals a secret that is not a key. The caller wipes it. */
   sealFor(purpose: SealedPurpose, secret: Uint8Array): Buffer {
     const keyring = this.#openKeyring();

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { fromHex } from '../../bytes.ts';
+import { fromHex, type Hex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { formatVkey } from '../../audit/tree/note.ts';
 import type { StoredEntry } from '../../audit/stored-entry.ts';
@@ -8,7 +8,6 @@ import type { LogSource } from '../../audit/verify/log.ts';
 import { auditReads, readLogEnd } from './audit.ts';
 import { atOneMoment, openForReading } from './database.ts';
 import { entryPages } from './entry-pages.ts';
-import { sealTables } from './system.ts';
 import { nodeCounts, treeNodes } from './tree-nodes.ts';
 
 const PAGE = 1_000;
@@ -16,8 +15,10 @@ const PAGE = 1_000;
 /** The audit log of a data directory as it was when this was opened; a running service may go on writing. */
 export interface LogReader {
   readonly source: LogSource;
-  /** What the directory itself says the verifier key is; undefined before the service is initialized. */
+  /** What the directory itself says the first verifier key was; undefined before the service is initialized. */
   readonly vkey: string | undefined;
+  /** The same of the one in force now. */
+  readonly currentVkey: string | undefined;
   close(): void;
 }
 
@@ -25,7 +26,7 @@ export interface LogReader {
 export function openLogReader(directory: string): LogReader {
   const { db, close } = openForReading(directory);
   try {
-    return { source: logSource(db), vkey: storedVkey(db), close };
+    return { source: logSource(db), ...storedVkeys(db), close };
   } catch (error) {
     close();
     throw new CountersignError(
@@ -66,11 +67,12 @@ function logSource(db: DatabaseSync): LogSource {
   return { size, head, entries, checkpoints, data: (sha256) => reads.data(sha256), tree: { nodes, kept } };
 }
 
-function storedVkey(db: DatabaseSync): string | undefined {
-  const key = sealTables(db).logKey();
-  const origin = db.prepare("SELECT value FROM meta WHERE name = 'origin'").get() as
-    { value: string } | undefined;
-  return key === undefined || origin === undefined
-    ? undefined
-    : formatVkey(origin.value, fromHex(key.publicKey));
+function storedVkeys(db: DatabaseSync): Pick<LogReader, 'vkey' | 'currentVkey'> {
+  const keys = db.prepare('SELECT public_key FROM log_keys ORDER BY version').all();
+  const origin = db.prepare("SELECT value FROM meta WHERE name = 'origin'").get();
+  const vkeyOf = (key: unknown): string | undefined =>
+    key === undefined || origin === undefined
+      ? undefined
+      : formatVkey(origin['value'] as string, fromHex((key as { public_key: Hex }).public_key));
+  return { vkey: vkeyOf(keys[0]), currentVkey: vkeyOf(keys.at(-1)) };
 }

@@ -10,7 +10,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   CREATE TABLE log_keys (
-    id INTEGER PRIMARY KEY,
+    version INTEGER PRIMARY KEY,
     public_key TEXT NOT NULL,
     sealed BLOB NOT NULL,
     created_at TEXT NOT NULL

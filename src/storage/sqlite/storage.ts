@@ -10,6 +10,7 @@ import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
 import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
 import type { PolicyReads, PolicyWrites } from '../../policy/policy.ts';
 import type { DeniedReads, DeniedWrites } from '../../signer/denied.ts';
+import type { LogKeyReads, LogKeyWrites } from '../../signer/log-key.ts';
 import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
 import { accessTables } from './access.ts';
@@ -34,6 +35,7 @@ export type StorageReads = KeyReads &
   TotpReads &
   IdempotencyReads &
   SealReads &
+  LogKeyReads &
   PolicyReads &
   AuditReads &
   CursorReads &
@@ -50,6 +52,7 @@ export type StorageTx = KeyWrites &
   TotpWrites &
   IdempotencyWrites &
   SealWrites &
+  LogKeyWrites &
   PolicyWrites;
 
 export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, UsageCleanup {

@@ -2,13 +2,17 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Hex } from '../../bytes.ts';
 import { sealConfigSchema } from '../../keystore/seal.ts';
 import type { PolicyReads, PolicyWrites, StoredPolicy } from '../../policy/policy.ts';
-import type { LogKey, SealReads, SealWrites } from '../../signer/seal.ts';
+import type { LogKey, LogKeyReads, LogKeyWrites } from '../../signer/log-key.ts';
+import type { SealReads, SealWrites } from '../../signer/seal.ts';
 
-export function sealTables(db: DatabaseSync): SealReads & SealWrites {
+export function sealTables(db: DatabaseSync): SealReads & SealWrites & LogKeyReads & LogKeyWrites {
   const findSeal = db.prepare('SELECT config, keyring FROM seal');
   const insertSeal = db.prepare('INSERT INTO seal VALUES (1, ?, ?)');
-  const findLogKey = db.prepare('SELECT public_key, sealed FROM log_keys ORDER BY id DESC LIMIT 1');
-  const insertLogKey = db.prepare('INSERT INTO log_keys (public_key, sealed, created_at) VALUES (?, ?, ?)');
+  const findLogKey = db.prepare(
+    'SELECT version, public_key, sealed FROM log_keys ORDER BY version DESC LIMIT 1',
+  );
+  const insertLogKey = db.prepare('INSERT INTO log_keys VALUES (?, ?, ?, ?)');
+  const eraseLogKeys = db.prepare("UPDATE log_keys SET sealed = x'' WHERE version < ?");
 
   return {
     seal: () => {
@@ -17,14 +21,18 @@ export function sealTables(db: DatabaseSync): SealReads & SealWrites {
       return { config: sealConfigSchema.parse(JSON.parse(row.config)), keyring: row.keyring };
     },
     logKey: (): LogKey | undefined => {
-      const row = findLogKey.get() as { public_key: Hex; sealed: Uint8Array } | undefined;
-      return row === undefined ? undefined : { publicKey: row.public_key, sealed: row.sealed };
+      const row = findLogKey.get() as { version: number; public_key: Hex; sealed: Uint8Array } | undefined;
+      if (row === undefined) return undefined;
+      return { version: row.version, publicKey: row.public_key, sealed: row.sealed };
     },
     insertSeal: ({ config, keyring }) => {
       insertSeal.run(JSON.stringify(config), keyring);
     },
-    insertLogKey: ({ publicKey, sealed }, time) => {
-      insertLogKey.run(publicKey, sealed, time);
+    insertLogKey: ({ version, publicKey, sealed }, time) => {
+      insertLogKey.run(version, publicKey, sealed, time);
+    },
+    eraseLogKeysBefore: (version) => {
+      eraseLogKeys.run(version);
     },
   };
 }
