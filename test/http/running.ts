@@ -103,7 +103,10 @@ export const NO_METRICS: Metrics = {
 
 export async function run(
   log: Log = SILENT,
-  { policy = POLICY, ...settings }: { seal?: 'file' | 'passphrase'; policy?: string } = {},
+  {
+    policy = POLICY,
+    ...settings
+  }: { seal?: 'file' | 'passphrase'; policy?: string; oidc?: readonly object[] } = {},
 ): Promise<Running> {
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
   writeFileSync(path.join(data, POLICY_FILE), policy);
