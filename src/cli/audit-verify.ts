@@ -8,7 +8,7 @@ import { verifyLog, type LogSource, type VerifyReport } from '../audit/verify/lo
 import type { Client } from './client.ts';
 import { EXIT } from './failure.ts';
 import { createProgress } from './progress.ts';
-import { openRemoteLog } from './remote-log.ts';
+import { firstVkey, openRemoteLog } from './remote-log.ts';
 import { whyNot } from './secrets.ts';
 import { globalOption, openSession, type Host } from './session.ts';
 import { details, printable } from './table.ts';
@@ -18,6 +18,8 @@ export interface VerifyFlags {
   readonly vkey?: string;
   readonly trusted?: string;
   readonly save?: string;
+  /** False with --no-signatures. */
+  readonly signatures: boolean;
 }
 
 /** A log to verify, and the key that it says is its own. */
@@ -50,6 +52,7 @@ export async function auditVerify(host: Host, flags: VerifyFlags, command: Comma
     const report = await verifyLog(seen.source, {
       vkey,
       ...(trusted !== undefined && { trusted }),
+      ...(!flags.signatures && { checkSigned: false }),
       onProgress: (done, total) => progress.update(done, total),
     });
     progress.end();
@@ -64,7 +67,7 @@ export async function auditVerify(host: Host, flags: VerifyFlags, command: Comma
 }
 
 async function openService(client: Client): Promise<OpenLog> {
-  const vkey = (await client.getText('/v1/audit/key')).trimEnd();
+  const vkey = await firstVkey(client);
   return { source: await openRemoteLog(client), vkey, close: () => undefined };
 }
 
@@ -90,11 +93,7 @@ function lastNoteOf(source: LogSource): {
 }
 
 /** All notes of a good run were verified: the one of the report's size is the newest. */
-function saveNote(
-  file: string,
-  report: VerifyReport & { readonly ok: true },
-  notes: readonly (string | undefined)[],
-): void {
+function saveNote(file: string, report: GoodReport, notes: readonly (string | undefined)[]): void {
   const newest = notes.find((note) => note !== undefined && sizeOf(note) === report.checkpoint?.size);
   if (newest === undefined)
     throw new CountersignError('unprocessable', 'the log is empty: there is no checkpoint to save');
@@ -123,6 +122,7 @@ function sizeOf(note: string): number {
   return parseCheckpoint(parseNote(note).text).size;
 }
 
+type GoodReport = VerifyReport & { readonly ok: true };
 type Checked = VerifyReport & { readonly vkey: string; readonly pinned: boolean; readonly trusted: boolean };
 
 function reportText(report: Checked): string {
@@ -131,12 +131,7 @@ function reportText(report: Checked): string {
     const where = through === index ? `entry ${index}` : `entries ${index} to ${through}`;
     return `FAILED at ${where}: ${problem}\n${printable(message)}`;
   }
-  const { size, root, checkpoint, signatures, digestsNotRecomputed, unsignedTail, vkey, pinned, trusted } =
-    report;
-  const notRecomputed =
-    digestsNotRecomputed === 0
-      ? ''
-      : ` (${digestsNotRecomputed} of them over a digest that the log alone cannot recompute)`;
+  const { size, root, checkpoint, unsignedTail, vkey, pinned, trusted } = report;
   const lines = details([
     ['entries', String(size)],
     ['root', root],
@@ -144,12 +139,30 @@ function reportText(report: Checked): string {
       'checkpoint',
       checkpoint === undefined ? 'none' : `of ${checkpoint.size} entries, root ${checkpoint.root}`,
     ],
-    ['signatures checked', `${signatures}${notRecomputed}`],
+    ['signatures checked', signaturesText(report)],
     ['entries after the checkpoint', String(unsignedTail)],
     ['verifier key', pinned ? vkey : undefined],
+    ['key rotations', rotationsText(report)],
   ]);
   const pin = `verifier key taken from the log itself: pin it with --vkey '${printable(vkey)}'`;
   const keep =
     'a log that was cut or rolled back is shown only by a checkpoint kept elsewhere: --save one, give it with --trusted';
   return ['OK', lines, ...(pinned ? [] : [pin]), ...(trusted ? [] : [keep])].join('\n');
+}
+
+function signaturesText(report: GoodReport): string {
+  const { signatures, signaturesChecked, digestsNotRecomputed } = report;
+  if (!signaturesChecked) return `none of ${signatures}, as asked with --no-signatures`;
+  if (digestsNotRecomputed === 0) return String(signatures);
+  return `${signatures} (${digestsNotRecomputed} of them over a digest that the log alone cannot recompute)`;
+}
+
+/** Undefined for a log that has had one key only. */
+function rotationsText({ keyRotations, checkpointsNotChecked, currentVkey }: GoodReport): string | undefined {
+  if (keyRotations === 0) return undefined;
+  const skipped =
+    checkpointsNotChecked === 0
+      ? ''
+      : `; ${checkpointsNotChecked} checkpoints by keys before the pinned one were not checked`;
+  return `${keyRotations}, in force is ${currentVkey}${skipped}`;
 }

@@ -63,6 +63,10 @@ export function addAuditCommands(program: Command, host: Host): void {
     .option('--vkey <vkey>', 'the verifier key that you know is the log’s')
     .option('--trusted <file>', 'a checkpoint seen earlier, which the log must continue')
     .option('--save <file>', 'write the newest verified checkpoint there, for --trusted the next time')
+    .option(
+      '--no-signatures',
+      'leave out that each signature recovers to its key, which takes most of the time',
+    )
     .action(async (flags: VerifyFlags, command: Command) => {
       const { auditVerify } = await import('./audit-verify.ts');
       await auditVerify(host, flags, command);
@@ -86,6 +90,33 @@ export function addAuditCommands(program: Command, host: Host): void {
       session.print({ vkey }, () => vkey);
     },
   );
+
+  addCommand(
+    group,
+    'rotate-key',
+    'put a new key of the log in force; whoever has pinned the old one verifies on with it',
+  )
+    .requiredOption('--reason <text>', 'why; kept in the audit log')
+    .action(async ({ reason }: { reason: string }, command: Command) => {
+      const session = openSession(host, command);
+      const rotated = await session.client().post<Rotated>('/v1/sys/rotate-log-key', { reason });
+      session.print(rotated, rotatedText);
+    });
+}
+
+interface Rotated {
+  readonly oldKey: string;
+  readonly newKey: string;
+  readonly receipt: { readonly index: number; readonly leafHash: string };
+}
+
+function rotatedText({ oldKey, newKey, receipt }: Rotated): string {
+  const lines = details([
+    ['verifier key before', oldKey],
+    ['verifier key now', newKey],
+    ['entry', String(receipt.index)],
+  ]);
+  return `${lines}\nwitnesses, and whoever checks single checkpoints or proofs, need the new one; audit verify goes on with the old one`;
 }
 
 interface Found {

@@ -9,6 +9,7 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, query?: Query): Promise<T>;
   getText(path: string): Promise<string>;
+  getBytes(path: string): Promise<Buffer>;
   post<T>(path: string, body: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
 }
@@ -54,7 +55,7 @@ export function createClient(
   const url = base.href.replace(/\/$/, '');
   const exchange = createTransport(tls);
 
-  async function send(method: string, path: string, query: Query, body?: unknown): Promise<string> {
+  async function send(method: string, path: string, query: Query, body?: unknown): Promise<Buffer> {
     const target = new URL(`${url}${path}`);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) target.searchParams.set(name, String(value));
@@ -73,14 +74,13 @@ export function createClient(
     } catch (error) {
       throw unreachable(url, error);
     }
-    const { status, text } = received;
-    if (status >= 200 && status < 300) return text;
-    throw toApiError(url, status, text, credential?.file);
+    if (received.status >= 200 && received.status < 300) return received.body;
+    throw toApiError(url, received.status, received.body.toString('utf8'), credential?.file);
   }
 
   async function sendJson<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
-    const text = await send(method, path, query, body);
-    const answer = parseJson(text);
+    const received = await send(method, path, query, body);
+    const answer = parseJson(received.toString('utf8'));
     if (typeof answer !== 'object' || answer === null) throw foreign(url, 'something else than JSON');
     return answer as T;
   }
@@ -88,10 +88,24 @@ export function createClient(
   return {
     url,
     get: (path, query = {}) => sendJson('GET', path, query),
-    getText: (path) => send('GET', path, {}),
+    getText: async (path) => (await send('GET', path, {})).toString('utf8'),
+    getBytes: (path) => send('GET', path, {}),
     post: (path, body) => sendJson('POST', path, {}, body),
     patch: (path, body) => sendJson('PATCH', path, {}, body),
   };
+}
+
+/** Undefined where the service answers with this code: that it has not got it. */
+export async function unlessMissing<T>(
+  asked: Promise<T>,
+  code: 'not_found' | 'internal',
+): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === code) return undefined;
+    throw error;
+  }
 }
 
 /** Every item of a list, page by page. */

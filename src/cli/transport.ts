@@ -23,7 +23,7 @@ export interface Exchange {
 /** What came back, whatever its status. */
 export interface Received {
   readonly status: number;
-  readonly text: string;
+  readonly body: Buffer;
 }
 
 export type Transport = (url: URL, exchange: Exchange) => Promise<Received>;
@@ -55,7 +55,7 @@ export function createTransport({ ca, cert, key }: TlsFiles): Transport {
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', fail);
         response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) });
         });
       });
       sent.on('error', fail);

@@ -103,6 +103,36 @@ describe('a log in order', () => {
   });
 });
 
+describe('without signatures', () => {
+  it('says that none were checked', async () => {
+    for (const ran of await bothWays(' --no-signatures --json')) {
+      expect(jsonOf(ran)).toMatchObject({ ok: true, signaturesChecked: false });
+    }
+    const { stdout } = await cli('audit verify --no-signatures');
+    expect(stdout).toMatch(/\nsignatures checked +none of \d+, as asked with --no-signatures\n/);
+  });
+});
+
+describe('a log whose key is rotated', () => {
+  it('verifies with the key that was pinned before, and with none', async () => {
+    const ran = await cli('audit rotate-key --reason yearly');
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const now = (await cli('audit key')).stdout.trimEnd();
+    expect(now).not.toBe(vkey);
+    expect(ran.stdout).toContain(`verifier key before  ${vkey}\nverifier key now     ${now}\n`);
+    for (const pin of ['', ` --vkey ${vkey}`]) {
+      for (const verified of await bothWays(`${pin} --json`)) {
+        const report = { ok: true, vkey, keyRotations: 1, currentVkey: now, checkpointsNotChecked: 0 };
+        expect(jsonOf(verified)).toMatchObject(report);
+      }
+    }
+    const later = await cli(`audit verify --vkey ${now}`);
+    expect(later.stdout).toMatch(
+      /\nkey rotations +1, in force is .*; \d+ checkpoints by keys before the pinned one were not/,
+    );
+  });
+});
+
 describe('what cannot be verified', () => {
   it('is said before any work', async () => {
     const both = await cli(`audit verify --data ${service.data} --url ${service.url}`);

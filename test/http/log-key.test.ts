@@ -6,7 +6,7 @@ import { parseCheckpoint } from '../../src/audit/tree/checkpoint.ts';
 import { parseNote, verifyNote } from '../../src/audit/tree/note.ts';
 import { verifyLog, type VerifyReport } from '../../src/audit/verify/log.ts';
 import { openLogReader } from '../../src/storage/sqlite/log-reader.ts';
-import { must, run, type Json, type Running } from './running.ts';
+import { must, run, statuses, type Json, type Running } from './running.ts';
 
 const ROTATE = '/v1/sys/rotate-log-key';
 
@@ -70,17 +70,17 @@ describe('the rotation of the log’s key', () => {
 
   it('holds under load: no request fails, and each checkpoint is by the key in force', async () => {
     const first = await vkey();
-    let done = false;
+    const end = new AbortController();
     const load = Promise.all(
       Array.from({ length: 8 }, async (_, caller) => {
-        for (let i = 0; !done; i++) await sign(`load ${caller} ${i}`);
+        for (let i = 0; !end.signal.aborted; i++) await sign(`load ${caller} ${i}`);
       }),
     );
     const looks = (async () => {
-      while (!done) must(await service.admin.get('/v1/audit/checkpoint'));
+      while (!end.signal.aborted) must(await service.admin.get('/v1/audit/checkpoint'));
     })();
     for (let i = 0; i < 5; i++) await rotate();
-    done = true;
+    end.abort();
     await Promise.all([load, looks]);
     expect(await verify(first)).toMatchObject({ ok: true, currentVkey: await vkey() });
   });
@@ -95,7 +95,7 @@ describe('the rotation of the log’s key', () => {
 
   it('is one of two at once', async () => {
     const answers = await Promise.all([1, 2].map(() => service.admin.post(ROTATE, { reason: 'twice' })));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+    expect(statuses(answers)).toEqual([200, 409]);
   });
 
   it('is answered again, and not done again, with its idempotency key', async () => {

@@ -47,7 +47,7 @@ describe('the rotation of a log’s key', () => {
     ['carriage returns', text.replaceAll('\n', '\r\n')],
   ])('is refused with %s', (_name, damaged) => {
     expect(damaged).not.toBe(text);
-    expect(() => checkKeyRotationShape(Buffer.from(damaged))).toThrow();
+    expect(() => checkKeyRotationShape(Buffer.from(damaged))).toThrow(/rotation of a log's key|verifier key/);
   });
 
   it('is refused when it is long, or not UTF-8', () => {
@@ -56,7 +56,7 @@ describe('the rotation of a log’s key', () => {
   });
 
   it('cannot be written with nonsense', () => {
-    expect(() => formatKeyRotation({ ...rotation, size: -1 })).toThrow();
-    expect(() => formatKeyRotation({ ...rotation, root: Buffer.alloc(31) })).toThrow();
+    expect(() => formatKeyRotation({ ...rotation, size: -1 })).toThrow(/no size/);
+    expect(() => formatKeyRotation({ ...rotation, root: Buffer.alloc(31) })).toThrow(/32 bytes/);
   });
 });
