@@ -14,13 +14,14 @@ export interface SubjectFlags {
 
 /** What a proof is to be of. Throws `invalid_request` unless it is said in one way. */
 export async function readSubject({ entry, leafHash, receipt }: SubjectFlags): Promise<Subject> {
-  if ([entry, leafHash, receipt].filter((given) => given !== undefined).length !== 1) {
-    const message = 'say what the proof is of with one of --entry, --leaf-hash and --receipt';
-    throw new CountersignError('invalid_request', message);
+  if ([entry, leafHash, receipt].filter((given) => given !== undefined).length === 1) {
+    if (leafHash !== undefined) return { leafHash: Buffer.from(leafHash, 'hex') };
+    if (entry !== undefined) return { entry: entryBytes(await readBytes(entry, entry)) };
+    if (receipt !== undefined)
+      return { receipt: parseWith(answerSchema, await readJsonFile(receipt), receipt).receipt };
   }
-  if (leafHash !== undefined) return { leafHash: Buffer.from(leafHash, 'hex') };
-  if (entry !== undefined) return { entry: entryBytes(await readBytes(entry, entry)) };
-  return { receipt: parseWith(answerSchema, await readJsonFile(receipt!), receipt!).receipt };
+  const message = 'say what the proof is of with one of --entry, --leaf-hash and --receipt';
+  throw new CountersignError('invalid_request', message);
 }
 
 /** Of an answer, only what is needed: there is more beside it. */

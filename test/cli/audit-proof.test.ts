@@ -32,10 +32,7 @@ beforeAll(async () => {
     );
   }
   writeFileSync(file('answer.json'), JSON.stringify(signed));
-  const fetched = await cli(`audit proof ${signed.receipt.index} --output ${file('entry.tlog-proof')}`);
-  expect(fetched.stdout).toBe(
-    `the proof of entry ${signed.receipt.index} is in ${file('entry.tlog-proof')}\n`,
-  );
+  jsonOf(await cli(`audit proof ${signed.receipt.index} --output ${file('entry.tlog-proof')} --json`));
 });
 afterAll(async () => await service.stop());
 
@@ -51,6 +48,9 @@ describe('audit proof', () => {
     expect(stdout).toBe(readFileSync(file('entry.tlog-proof'), 'utf8'));
     const { proof } = jsonOf(await cli(`audit proof ${signed.receipt.index} --json`)) as { proof: string };
     expect(proof).toBe(stdout);
+    const saved = await cli(`audit proof ${signed.receipt.index} --output ${file('again')}`);
+    expect(saved.stdout).toBe(`the proof of entry ${signed.receipt.index} is in ${file('again')}\n`);
+    expect(readFileSync(file('again'), 'utf8')).toBe(stdout);
   });
 
   it('says which entry there is not, and what is no index', async () => {

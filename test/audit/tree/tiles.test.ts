@@ -35,9 +35,7 @@ const ROOTS = new Set([255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 65_792, 
   for (const leaf of leaves) {
     tree.append(leaf, (level, index, hash) => {
       if (level % 8 !== 0) return;
-      const nodes = kept[level / 8]!;
-      expect(index).toBe(nodes.length);
-      nodes.push(hash);
+      kept[level / 8]![index] = hash;
     });
     kept[0]!.push(leaf);
     if (tree.size <= 300 || ROOTS.has(tree.size)) roots.set(tree.size, tree.root());
@@ -154,7 +152,7 @@ describe('entry bundles', () => {
     fc.assert(
       fc.property(entries, (list) => {
         const bundle = formatBundle(list);
-        expect(parseBundle(bundle, list.length).map((entry) => [...entry])).toEqual(list.map((e) => [...e]));
+        expect(parseBundle(bundle, list.length)).toEqual(list.map((entry) => Buffer.from(entry)));
         expect(() => parseBundle(bundle, list.length + 1)).toThrow(CountersignError);
         expect(() => parseBundle(Buffer.concat([bundle, Buffer.of(0)]), list.length)).toThrow(
           CountersignError,
@@ -162,9 +160,21 @@ describe('entry bundles', () => {
         expect(() => parseBundle(Buffer.concat([bundle, Buffer.of(0, 0)]), list.length)).toThrow(
           CountersignError,
         );
-        if (bundle.length > 0)
-          expect(() => parseBundle(bundle.subarray(0, -1), list.length)).toThrow(CountersignError);
       }),
+    );
+  });
+
+  it('are refused cut short', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 9 }),
+        fc.nat(),
+        (list, n) => {
+          const bundle = formatBundle(list);
+          const cut = bundle.subarray(0, n % bundle.length);
+          expect(() => parseBundle(cut, list.length)).toThrow(CountersignError);
+        },
+      ),
     );
   });
 
@@ -242,7 +252,8 @@ describe('the nodes that the log keeps', () => {
   });
 
   it('are missed, by name, where one is not there', () => {
-    const cut: NodeReader = (level, from, count) => nodes(level, from, level === 1 && from === 0 ? 200 : count);
+    const cut: NodeReader = (level, from, count) =>
+      nodes(level, from, level === 1 && from === 0 ? 200 : count);
     expect(() => inclusionProof(70, SIZE, subtreesOfNodes(cut))).toThrow(/entries 51200 to 51455/);
   });
 

@@ -98,25 +98,24 @@ describe('a tlog-proof', () => {
         expect(problem(make([...path, flipped]), entry)).toContain(NO_PATH);
         expect(problem(make(path.with(step, flipped)), entry)).toContain(NO_PATH);
         expect(problem(make([]), entry)).toContain(NO_PATH);
-        if (path.length > 1) {
-          const other = (step + 1) % path.length;
-          const swapped = path.with(step, path[other]!).with(other, path[step]!);
-          expect(problem(make(swapped), entry)).toContain(NO_PATH);
-        }
+        // No two hashes of a path are the same, and a log of 21 has no path of one.
+        const other = (step + 1) % path.length;
+        const swapped = path.with(step, path[other]!).with(other, path[step]!);
+        expect(problem(make(swapped), entry)).toContain(NO_PATH);
       }),
     );
   });
 
   it('does not hold with any byte of it changed', () => {
+    expect(problem(proofOf(5), { entry: entryAt(5) })).toBe('none');
     const whole = Buffer.from(formatProof({ ...parseProof(proofOf(5)), extra: Buffer.from('extra') }));
     const extra = whole.indexOf('\nindex ');
     fc.assert(
       fc.property(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), (at, mask) => {
         const changed = Buffer.from(whole);
         changed[at]! ^= mask;
-        const found = problem(changed, { entry: entryAt(5) });
         // Nothing vouches for the extra data.
-        if (found === 'none') expect(at).toBeLessThan(extra);
+        expect(at < extra || problem(changed, { entry: entryAt(5) }) !== 'none').toBe(true);
       }),
       { numRuns: 2_000 },
     );

@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { EntryDraft } from '../src/audit/entry.ts';
+import { AuditLog } from '../src/audit/log.ts';
+import { ServedTree } from '../src/audit/served-tree.ts';
+import { verifyProof } from '../src/audit/verify/proof.ts';
+import { openSqliteStorage } from '../src/storage/sqlite/storage.ts';
+import { notary } from '../test/audit/memory-log.ts';
+
+/**
+ * What an entry costs this process, and what tiles and proofs cost at a million of them: `node bench/audit.ts [entries]`.
+ * Asserts what is proven, not how fast.
+ */
+
+const ENTRIES = Number(process.argv[2] ?? 1_000_000);
+const BATCH = 512;
+const SAMPLES = 1_000;
+
+const DRAFT: EntryDraft = {
+  kind: 'sign',
+  outcome: 'done',
+  requestId: '6f1c8e52-3d0b-4c55-9a67-2b8f0d1e7a34',
+  actor: { principal: 'payments', credential: '0123456789abcdef', address: '127.0.0.1', roles: ['signer'] },
+  key: { name: 'treasury', version: 1, address: `0x${'ab'.repeat(20)}` },
+  operation: 'message',
+  intent: { message: 'Hello, world! Hello, world! Hello, world!' },
+  digest: `0x${'5a'.repeat(32)}`,
+  signature: `0x${'5b'.repeat(65)}`,
+  decision: {
+    effect: 'allow',
+    rule: 'pay',
+    policyRevision: 1,
+    policyHash: '00'.repeat(32),
+    reason: 'rule pay',
+  },
+  elapsedUs: 180,
+};
+
+const folder = mkdtempSync(path.join(tmpdir(), 'bench-audit-'));
+const storage = openSqliteStorage(folder, () => 'example.org/log');
+try {
+  const log = new AuditLog(storage, { node: 'bench', version: '0' });
+  const start = performance.now();
+  const cpu = process.cpuUsage();
+  while (log.size < ENTRIES) {
+    const count = Math.min(BATCH, ENTRIES - log.size);
+    await Promise.all(Array.from({ length: count }, () => log.record(DRAFT, () => undefined)));
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const perEntry = (microseconds: number): string => (microseconds / ENTRIES).toFixed(1);
+  const wall = (performance.now() - start) * 1_000;
+  console.log(
+    `append, ${BATCH} a commit: ${perEntry(user + system)} us CPU an entry (${perEntry(user)} user), ${perEntry(wall)} us wall`,
+  );
+
+  const owner = notary('example.org/log');
+  const checkpoint = { size: log.size, note: owner.note(log.size, log.tree.root()) };
+  const tree = new ServedTree(() => log.size, storage.reads);
+  const anyIndex = (below: number): number => Math.floor(Math.random() * below);
+  measure(`proof at ${ENTRIES} entries`, () => tree.proof(anyIndex(ENTRIES), checkpoint));
+  measure('tile of level 0', () => tree.tile(0, { index: anyIndex(Math.floor(ENTRIES / 256)), width: 256 }));
+  measure('tile of level 1', () =>
+    tree.tile(1, { index: 0, width: Math.min(256, Math.floor(ENTRIES / 256)) }),
+  );
+  measure('bundle of 256 entries', () =>
+    tree.bundle({ index: anyIndex(Math.floor(ENTRIES / 256)), width: 256 }),
+  );
+  const index = anyIndex(ENTRIES);
+  const proof = tree.proof(index, checkpoint);
+  const { leafHash } = storage.reads.entry(index)!;
+  measure('offline check of a proof', () => verifyProof(proof, { leafHash }, owner.vkey));
+} finally {
+  storage.close();
+  rmSync(folder, { recursive: true });
+}
+
+function measure(what: string, run: () => unknown): void {
+  const times = Array.from({ length: SAMPLES }, () => {
+    const start = performance.now();
+    run();
+    return performance.now() - start;
+  }).toSorted((a, b) => a - b);
+  const at = (share: number): string => times[Math.floor(share * (SAMPLES - 1))]!.toFixed(2);
+  console.log(`${what}: median ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+}
