@@ -10,7 +10,7 @@ interface PageRow {
   readonly entries: Uint8Array;
 }
 
-const PAGE = 500;
+const PAGE = 256;
 
 /**
  * Entries from an index on, in order, up to an end: for whoever reads all of them. A page is one row with everything
