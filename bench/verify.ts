@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { verifyLog, type VerifyOptions } from '../src/audit/verify/log.ts';
 import { openLogReader } from '../src/storage/sqlite/log-reader.ts';
 import { must, run, transfer } from '../test/http/running.ts';
 
 /**
  * Entries a second that the verifier reads from a data directory, without the recovery of signatures and with it, on one
- * core: `node bench/verify.ts [entries]`. The log is written by the real service, half of it signed transactions and half
+ * core: `node bench/verify.ts`, or `node bench/verify.ts --data DIR` for a log that is there. Without, the log is written by the real service, half of it signed transactions and half
  * signed messages.
  */
-const ENTRIES = Number(process.argv[2] ?? 30_000);
+const ENTRIES = 30_000;
 const BATCH = 1_000;
 const ROUNDS = 15;
 
@@ -42,7 +43,7 @@ async function measure(data: string, options: Partial<VerifyOptions>): Promise<F
     const report = await verifyLog(log.source, { vkey: log.vkey ?? '', ...options });
     const { user, system } = process.cpuUsage(used);
     const ms = performance.now() - from;
-    assert(report.ok && report.signatures >= ENTRIES);
+    assert(report.ok);
     return { wall: report.size / (ms / 1e3), cpu: report.size / ((user + system) / 1e6) };
   } finally {
     log.close();
@@ -80,9 +81,15 @@ async function show(
   console.log(`${name}: ${line('wall')}; ${line('cpu')}; ${Math.round(bytes)} bytes an entry`);
 }
 
-const service = await write();
-const before = process.memoryUsage().rss;
-await show('without recovery', service.data, { checkSigned: false }, ROUNDS);
-console.log(`memory grew by ${Math.round((process.memoryUsage().rss - before) / 1e6)} MB meanwhile`);
-await show('with recovery', service.data, {}, 3);
-await service.end();
+const [flag, directory] = process.argv.slice(2);
+if (flag === '--data' && directory !== undefined) {
+  const before = process.memoryUsage().rss;
+  await show('without recovery', directory, { checkSigned: false }, ROUNDS);
+  console.log(`memory grew by ${Math.round((process.memoryUsage().rss - before) / 1e6)} MB meanwhile`);
+  await show('with recovery', directory, {}, 3);
+} else {
+  const service = await write();
+  // In a process of its own, as the command is.
+  execFileSync(process.execPath, [import.meta.filename, '--data', service.data], { stdio: 'inherit' });
+  await service.end();
+}
