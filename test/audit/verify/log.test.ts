@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { EntryDraft } from '../../../src/audit/entry.ts';
 import { verifyLog, type VerifyOptions, type VerifyReport } from '../../../src/audit/verify/log.ts';
@@ -7,6 +8,7 @@ import {
   mixedLog,
   rootAt,
   setFields,
+  signedDraft,
   sourceOf,
   timeOf,
   type MemoryLog,
@@ -162,5 +164,59 @@ describe('options and source', () => {
   it('takes another check of signatures', async () => {
     const report = await verify(pristine, { checkSigned: () => ({ ok: true, digestRecomputed: false }) });
     expect(report).toMatchObject({ ok: true, signatures: 20, digestsNotRecomputed: 20 });
+  });
+});
+
+describe('what an entry has beside it', () => {
+  const bytes = Buffer.from('a long message');
+  const dataHash = `0x${hash('sha256', bytes, 'hex')}`;
+  const whole = signedDraft('message', { data: `0x${bytes.toString('hex')}` });
+  const abridged = (dataLength = bytes.length): MemoryLog =>
+    buildLog([{ ...whole, intent: { dataHash, dataLength } }], [1], owner);
+  const check = (log: MemoryLog, data?: Buffer | null): Promise<VerifyReport> =>
+    verifyLog(
+      { ...sourceOf(log), ...(data !== undefined && { data: () => data ?? undefined }) },
+      { vkey: owner.vkey },
+    );
+
+  it('completes the intent, whose digest is then recomputed', async () => {
+    expect(await check(abridged(), bytes)).toMatchObject({ ok: true, digestsNotRecomputed: 0 });
+    expect(await check(abridged())).toMatchObject({ ok: true, digestsNotRecomputed: 1 });
+  });
+
+  it('is asked for under its hash', async () => {
+    const asked: string[] = [];
+    const data = (sha256: Uint8Array): Buffer => (asked.push(Buffer.from(sha256).toString('hex')), bytes);
+    await verifyLog({ ...sourceOf(abridged()), data }, { vkey: owner.vkey });
+    expect(asked).toEqual([dataHash.slice(2)]);
+  });
+
+  it.each([
+    ['missing', null, 'data_missing'],
+    ['another', Buffer.from('a long massage'), 'data_mismatch'],
+    ['shorter', bytes.subarray(1), 'data_mismatch'],
+  ])('is %s', async (_name, data, problem) => {
+    expect(await check(abridged(), data)).toMatchObject({ ok: false, firstBad: { index: 0, problem } });
+  });
+
+  it('has another length than the entry says', async () => {
+    const firstBad = { index: 0, problem: 'data_mismatch' };
+    expect(await check(abridged(15), bytes)).toMatchObject({ ok: false, firstBad });
+  });
+
+  it('is not what was signed', async () => {
+    const other = Buffer.from('another message');
+    const intent = { dataHash: `0x${hash('sha256', other, 'hex')}`, dataLength: other.length };
+    const log = buildLog([{ ...whole, intent }], [1], owner);
+    const firstBad = { index: 0, problem: 'digest_mismatch' };
+    expect(await check(log, other)).toMatchObject({ ok: false, firstBad });
+  });
+
+  it('is looked at where signatures are left out, too', async () => {
+    const source = { ...sourceOf(abridged()), data: () => undefined };
+    expect(await verifyLog(source, { vkey: owner.vkey, checkSigned: false })).toMatchObject({
+      ok: false,
+      firstBad: { problem: 'data_missing' },
+    });
   });
 });

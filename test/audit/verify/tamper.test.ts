@@ -207,6 +207,29 @@ describe('a damaged log', () => {
     setFields(log, 7, { signature: undefined }),
   );
 
+  const limit = { limit: 'daily', scope: 'key', amount: '5', before: '10', after: '15', max: '20' };
+  const limited = (log: MemoryLog, change: object): void =>
+    setFields(log, 6, { decision: { limits: [limit, { ...limit, ...change }] } });
+  damaged('a limit that holds less after than it should', at(6, 'limit_sum'), (log) =>
+    limited(log, { after: '14' }),
+  );
+  damaged('a limit that does not say what it held', at(6, 'limit_sum'), (log) =>
+    limited(log, { before: undefined }),
+  );
+  damaged('a limit in other numbers', at(6, 'limit_sum'), (log) => limited(log, { after: '0xf' }));
+  damaged('limits that are none', at(6, 'limit_sum'), (log) =>
+    setFields(log, 6, { decision: { limits: 'none' } }),
+  );
+  const run = (log: MemoryLog, index: number, epoch: unknown): void =>
+    setFields(log, index, { service: { node: 'test', version: '0.0.0', epoch } });
+  damaged('a run of the service that began later', at(6, 'entry_epoch'), (log) => run(log, 6, 7));
+  damaged('a run of the service that began at no entry of its own', at(6, 'entry_epoch'), (log) =>
+    run(log, 6, 5),
+  );
+  damaged('a run of the service that goes back to one before', at(7, 'entry_epoch'), (log) => run(log, 6, 6));
+  damaged('no run of the service', at(6, 'entry_epoch'), (log) => run(log, 6, undefined));
+  damaged('a run of the service in words', at(6, 'entry_epoch'), (log) => run(log, 6, '0'));
+
   it('does not verify under another key of the same name', async () => {
     // To its end: the pinned key could be one that the log was rotated to.
     expect(await verify(pristine, stranger.vkey)).toMatchObject({
