@@ -19,8 +19,12 @@ const PATHS = /(?<=[ [])\/(?:etc|var)\/[\w./-]+/g;
 /** The example as it stands, but for where its files and other machines are. */
 function configFile(root: string): string {
   const file = path.join(root, 'countersign.yaml');
-  const text = example.replaceAll(PATHS, (name) => path.join(root, name));
-  writeFileSync(file, text.replaceAll(/\b(?:logs|soc)\.example\b/g, '127.0.0.1'));
+  const [settings = '', audit = ''] = example
+    .replaceAll(PATHS, (name) => path.join(root, name))
+    .split('\naudit:\n');
+  // Identity providers are not asked for anything yet.
+  const local = audit.replaceAll(/(?<=https:\/\/|host: )[\w.-]+/g, '127.0.0.1');
+  writeFileSync(file, `${settings}\naudit:\n${local}`);
   return file;
 }
 
@@ -47,6 +51,7 @@ test('the service starts with the configuration in docs/operations.md', async ()
     '.key': server.pem.key,
     '.secret': `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
     '.authorization': 'Bearer x',
+    '.json': JSON.stringify({ accessKeyId: 'a', secretAccessKey: 'b' }),
     '': 'token',
   };
   for (const [name] of example.matchAll(PATHS)) {
