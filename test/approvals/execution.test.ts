@@ -60,8 +60,12 @@ describe('an approved request', () => {
   it('waits while the service is sealed, and is signed when its requester says so, once', async () => {
     const id = await approved();
     expect(desk.signed()).toEqual([]);
+    let made = 0;
+    desk.whileSigning = () => made++;
     const tries = await Promise.allSettled([execute(id), execute(id), execute(id)]);
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    // Not even one that is thrown away.
+    expect(made).toBe(1);
     await expect(execute(id)).rejects.toThrow(code('conflict'));
     expect(desk.signed()).toHaveLength(1);
   });

@@ -155,6 +155,48 @@ describe('a proposal', () => {
     expect(votes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(desk.entries('policy.activated')).toHaveLength(1);
   });
+
+  it('takes one code for one vote, on proposals and requests together', async () => {
+    desk.end();
+    await open(GUARDED);
+    await desk.principal('bob', ['approver']);
+    const secret = await desk.enrol(ann);
+    const next = (revision: number): string => GUARDED.replace('revision: 1', `revision: ${revision}`);
+    const [first, second] = [await propose(next(2)), await propose(next(3))];
+    const request = await desk.ask(app);
+    const otp = codeOf(secret, desk.now);
+    expect(await approve(ann, first, { otp })).toBe('pending');
+    await expect(approve(ann, second, { otp })).rejects.toThrow(/was used already/);
+    await expect(desk.approvals.approve(desk.act, ann, request, { otp })).rejects.toThrow(/was used already/);
+    const later = codeOf(secret, desk.now + 30_000);
+    const votes = await Promise.allSettled([
+      approve(ann, second, { otp: later }),
+      desk.approvals.approve(desk.act, ann, request, { otp: later }),
+    ]);
+    expect(votes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+});
+
+describe('what is stored of a proposal', () => {
+  it.each([
+    [
+      'another document',
+      { document: '{"apiVersion":"countersign/policy/v1","revision":2,"rules":[]}' },
+      /not what was proposed/,
+    ],
+    [
+      'suites that do not pass',
+      { suites: [{ ...SUITE, text: SUITE.text.replace('require, approval: two', 'deny') }] },
+      /tests fail/,
+    ],
+  ])('is checked again when it is accepted: %s', async (_, change, why) => {
+    const { votes: __, ...stored } = desk.storage.reads.proposal(await propose(at(2), pat, [SUITE]))!;
+    const forged = { ...stored, ...change, id: crypto.randomUUID(), votes: [] };
+    desk.storage.commit((tx) => tx.insertProposal(forged));
+    await expect(approve(pia, forged.id)).rejects.toThrow(why);
+    expect(inForce()).toBe(1);
+    expect(desk.storage.reads.proposal(forged.id)?.votes).toEqual([]);
+  });
 });
 
 describe('what would leave nobody able to change the policy', () => {
