@@ -55,9 +55,10 @@ export class KeyChain {
   /**
    * Passes the entry of a rotation.
    * @param root of the tree over the entries before it.
+   * @param vouched how many of these a checkpoint vouches for.
    */
-  rotate(entry: EntryFields, index: number, root: Buffer): void {
-    const rotation = authorised(entry, index, root);
+  rotate(entry: EntryFields, index: number, root: Buffer, vouched: number): void {
+    const rotation = authorised(entry, index);
     const { oldVkey, newVkey } = rotation;
     if (this.#led !== undefined && oldVkey !== this.#led) {
       throw refused(index, 'its old key is not the one that the rotation before it led to');
@@ -67,6 +68,10 @@ export class KeyChain {
       this.#inForce = true;
     } else if (this.#inForce) {
       throw refused(index, 'its old key is not the one that is in force');
+    }
+    if (!rotation.root.equals(root)) {
+      const message = `entries ${vouched} to ${index - 1} are not those that the old key has signed for at its rotation`;
+      throw new LogFault(vouched, 'key_rotation', message, index);
     }
     this.#led = newVkey;
     if (this.#inForce) {
@@ -87,8 +92,8 @@ export class KeyChain {
   }
 }
 
-/** What the entry of a rotation says, signed by the old key over the log as it was right before. */
-function authorised(entry: EntryFields, index: number, root: Buffer): KeyRotation {
+/** What the entry of a rotation says, signed by the old key over as many entries as are before it. */
+function authorised(entry: EntryFields, index: number): KeyRotation {
   const note = member(entry['detail'], 'note');
   const oldKey = member(entry['detail'], 'oldKey');
   const newKey = member(entry['detail'], 'newKey');
@@ -102,9 +107,7 @@ function authorised(entry: EntryFields, index: number, root: Buffer): KeyRotatio
   if (rotation.oldVkey !== oldKey || rotation.newVkey !== newKey) {
     throw refused(index, 'it names other keys than its note');
   }
-  if (rotation.size !== index || !rotation.root.equals(root)) {
-    throw refused(index, 'the old key has signed it for another log, or another place in this one');
-  }
+  if (rotation.size !== index) throw refused(index, 'the old key has signed it for another place in the log');
   return rotation;
 }
 

@@ -178,7 +178,7 @@ class Walk {
     const entry = readEntry(bytes);
     const data = await checkDetails(entry, index, this.#source.data);
     if (rotation) {
-      this.#chain.rotate(entry, index, this.#tree.root());
+      this.#chain.rotate(entry, index, this.#tree.root(), this.#heads.good?.size ?? 0);
       this.#rotations += 1;
     }
     if (!signed || this.#options.checkSigned === false) return;

@@ -215,16 +215,18 @@ describe('an unauthorised switch', () => {
       storedEntry(5, entryOf(5, { kind: 'audit.key_rotated', outcome: 'done', detail: detail! })),
     );
     sign(log, second);
-    const message = 'for another log, or another place in this one';
-    for (const by of [first, second])
-      expect(await verify(log, by)).toMatchObject(bad(5, 'key_rotation', message));
+    for (const by of [first, second]) {
+      const report = await verify(log, by);
+      expect(report).toMatchObject(bad(0, 'key_rotation', 'are not those that the old key has signed for'));
+      expect(report).toMatchObject({ firstBad: { through: 5 } });
+    }
     // Or moved: the old key spoke for exactly the entries that were there.
     const moved = forged(() => undefined);
     add(moved, 1);
     moved.entries.push(
       storedEntry(6, entryOf(6, { kind: 'audit.key_rotated', outcome: 'done', detail: detail! })),
     );
-    expect(await verify(moved)).toMatchObject(bad(6, 'key_rotation', message));
+    expect(await verify(moved)).toMatchObject(bad(6, 'key_rotation', 'for another place in the log'));
   });
 
   it.each([
