@@ -6,7 +6,9 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { cidrProblem } from './access/networks.ts';
 import { ROLES } from './access/roles.ts';
+import { anchorsSchema, type AnchorsSettings } from './audit/anchors/settings.ts';
 import { sinksSchema, type SinkSettings } from './audit/sinks/settings.ts';
+import { witnessesSchema, type WitnessSettings } from './audit/witness/settings.ts';
 import { CountersignError, invalidField } from './errors.ts';
 import { parseWith } from './schema.ts';
 
@@ -97,6 +99,10 @@ export interface Config {
   readonly audit: {
     /** Where audit entries go besides. */
     readonly sinks: readonly SinkSettings[];
+    /** Who cosigns its checkpoints. */
+    readonly witnesses?: WitnessSettings | undefined;
+    /** Where its checkpoints are kept outside. */
+    readonly anchors?: AnchorsSettings | undefined;
   };
 }
 
@@ -105,7 +111,11 @@ const rateLimitSchema = z.strictObject({
   address: rateLimit.optional(),
 });
 
-const auditSchema = z.strictObject({ sinks: sinksSchema.optional() });
+const auditSchema = z.strictObject({
+  sinks: sinksSchema.optional(),
+  witnesses: witnessesSchema.optional(),
+  anchors: anchorsSchema.optional(),
+});
 
 /** What a configuration file, flags and the environment may say. */
 export const settingsSchema = z.strictObject({
@@ -149,7 +159,11 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
     oidc: settings.oidc ?? [],
     trustedProxies: settings.trustedProxies ?? [],
     rateLimit: settings.rateLimit ?? {},
-    audit: { sinks: settings.audit?.sinks ?? [] },
+    audit: {
+      sinks: settings.audit?.sinks ?? [],
+      witnesses: settings.audit?.witnesses,
+      anchors: settings.audit?.anchors,
+    },
   };
 }
 

@@ -8,11 +8,27 @@ export interface SinkSource {
   readonly failures: number;
 }
 
+/** What is kept of the audit log outside. */
+export interface OutsideSource {
+  readonly exposed: { readonly entries: number; readonly seconds: number };
+  readonly witnessed?: HolderSource & {
+    readonly witnesses: readonly (HolderSource & { readonly name: string })[];
+  };
+  readonly anchored?: { readonly anchors: readonly (HolderSource & { readonly name: string })[] };
+  readonly splitView: boolean;
+}
+
+interface HolderSource {
+  readonly size: number;
+  readonly problem?: string;
+}
+
 export interface MetricSources {
   readonly auditSize: () => number;
   readonly sealed: () => boolean;
   readonly ready: () => boolean;
   readonly sinks: () => readonly SinkSource[];
+  readonly outside: () => OutsideSource;
 }
 
 export interface Metrics {
@@ -88,6 +104,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       },
     }),
   );
+  registerOutside(registry, sources.outside);
 
   return {
     startRequest: (method, route) => {
@@ -99,4 +116,62 @@ export function createMetrics(sources: MetricSources): Metrics {
     countSignature: (operation, outcome) => signatures.inc({ operation, outcome }),
     text: () => registry.metrics(),
   };
+}
+
+function registerOutside(registry: Registry, read: MetricSources['outside']): void {
+  const gauge = (
+    name: string,
+    help: string,
+    set: (gauge: Gauge<'name'>, source: OutsideSource) => void,
+  ): void => {
+    const made = new Gauge({
+      name,
+      help,
+      labelNames: ['name'] as const,
+      registers: [],
+      collect() {
+        set(this, read());
+      },
+    });
+    registry.registerMetric(made);
+  };
+  gauge(
+    'countersign_audit_exposed_entries',
+    'Newest audit entries that neither enough witnesses nor an anchor hold: a rollback could hide them.',
+    (made, { exposed }) => made.set(exposed.entries),
+  );
+  gauge(
+    'countersign_audit_exposed_seconds',
+    'Age of the oldest of these entries; 0 when there are none.',
+    (made, { exposed }) => made.set(exposed.seconds),
+  );
+  gauge(
+    'countersign_audit_split_view',
+    '1 while somebody outside is known to hold another log, and no operator has acknowledged it.',
+    (made, { splitView }) => made.set(splitView ? 1 : 0),
+  );
+  gauge(
+    'countersign_audit_witnessed_entries',
+    'Entries covered by the newest checkpoint that enough witnesses have cosigned.',
+    (made, { witnessed }) => witnessed && made.set(witnessed.size),
+  );
+  for (const [kind, holders] of [
+    ['witness', ({ witnessed }: OutsideSource) => witnessed?.witnesses ?? []],
+    ['anchor', ({ anchored }: OutsideSource) => anchored?.anchors ?? []],
+  ] as const) {
+    gauge(
+      `countersign_audit_${kind}_entries`,
+      `Entries covered by the newest checkpoint that the ${kind} holds.`,
+      (made, source) => {
+        for (const { name, size } of holders(source)) made.set({ name }, size);
+      },
+    );
+    gauge(
+      `countersign_audit_${kind}_up`,
+      `0 when the ${kind} failed the last time it was asked.`,
+      (made, source) => {
+        for (const { name, problem } of holders(source)) made.set({ name }, problem === undefined ? 1 : 0);
+      },
+    );
+  }
 }

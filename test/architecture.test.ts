@@ -66,7 +66,11 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
   ['policy', 'access', ['src/access/roles.ts']],
   // What settings are checked against.
   ['config', 'access', ['src/access/networks.ts', 'src/access/roles.ts']],
-  ['config', 'audit', ['src/audit/sinks/settings.ts']],
+  [
+    'config',
+    'audit',
+    ['src/audit/anchors/settings.ts', 'src/audit/sinks/settings.ts', 'src/audit/witness/settings.ts'],
+  ],
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '..');

@@ -26,8 +26,9 @@ export class Checkpointer {
   readonly #origin: string;
   readonly #log: LogTree;
   readonly #reads: Pick<AuditReads, 'latestCheckpoint'>;
-  readonly #writes: CheckpointWrites;
+  readonly #writes: Pick<CheckpointWrites, 'saveCheckpoint'>;
   readonly #signer: CheckpointSigner;
+  readonly #listeners: ((checkpoint: StoredCheckpoint) => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #underway: Promise<StoredCheckpoint> | undefined;
 
@@ -35,7 +36,7 @@ export class Checkpointer {
     origin: string,
     log: LogTree,
     reads: Pick<AuditReads, 'latestCheckpoint'>,
-    writes: CheckpointWrites,
+    writes: Pick<CheckpointWrites, 'saveCheckpoint'>,
     signer: CheckpointSigner,
   ) {
     this.#origin = origin;
@@ -49,6 +50,11 @@ export class Checkpointer {
   vkey(): string | undefined {
     const publicKey = this.#signer.publicKey();
     return publicKey === undefined ? undefined : formatVkey(this.#origin, fromHex(publicKey));
+  }
+
+  /** Told of each new checkpoint, once it is stored. */
+  onSigned(listener: (checkpoint: StoredCheckpoint) => void): void {
+    this.#listeners.push(listener);
   }
 
   start(): void {
@@ -89,6 +95,7 @@ export class Checkpointer {
     const signature = noteSignature(this.#origin, fromHex(publicKey), await this.#signer.sign(text));
     const checkpoint = { size, note: formatNote(text, [signature]) };
     this.#writes.saveCheckpoint(checkpoint);
+    for (const listener of this.#listeners) listener(checkpoint);
     return checkpoint;
   }
 }

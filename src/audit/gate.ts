@@ -9,6 +9,8 @@ export interface ReleaseGate {
    * when that takes too long: the signature is in the log then, and must not be shown.
    */
   covered(index: number): Promise<void>;
+  /** Whether it is vouched for now. */
+  isCovered(index: number): boolean;
 }
 
 /** Something that keeps everything from being signed, in words; undefined while it does not. */
@@ -16,7 +18,9 @@ export type Hindrance = () => string | undefined;
 
 /** Witnesses that must have seen an entry before what it tells of goes out. */
 export interface Coverage {
+  /** As `ReleaseGate`. */
   covered(index: number): Promise<void>;
+  isCovered(index: number): boolean;
 }
 
 export class AuditGate implements ReleaseGate {
@@ -42,5 +46,9 @@ export class AuditGate implements ReleaseGate {
 
   async covered(index: number): Promise<void> {
     await this.#coverage?.covered(index);
+  }
+
+  isCovered(index: number): boolean {
+    return this.#coverage?.isCovered(index) ?? true;
   }
 }

@@ -46,6 +46,10 @@ export interface AuditReads {
   /** What is kept beside the entries under its SHA-256, 32 bytes. */
   data(sha256: Uint8Array): Uint8Array | undefined;
   latestCheckpoint(): StoredCheckpoint | undefined;
+  /** The one over exactly so many entries. */
+  checkpoint(size: number): StoredCheckpoint | undefined;
+  /** Those with lines of witnesses, newest first. */
+  cosignedCheckpoints(limit: number): StoredCheckpoint[];
   /** Those over a larger tree than `size`, smallest first. */
   checkpointsAfter(size: number, limit: number): StoredCheckpoint[];
 }
@@ -58,4 +62,6 @@ export interface TreeReads {
 /** Checkpoints say nothing new: they may be written outside the log's commits, and lost without harm. */
 export interface CheckpointWrites {
   saveCheckpoint(checkpoint: StoredCheckpoint): void;
+  /** The same checkpoint with lines of witnesses in its note. */
+  saveCosigned(checkpoint: StoredCheckpoint): void;
 }

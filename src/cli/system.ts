@@ -102,6 +102,7 @@ function printStatus(session: Session, { url }: Client, status: Status): void {
       ['policy', policy === null ? undefined : `revision ${policy.revision}, ${policy.hash}`],
       ['audit log', `${audit.size} entries, ${audit.origin}`],
       ...audit.sinks.map((sink): [string, string] => [`audit sink ${sink.name}`, sinkText(sink)]),
+      ...outsideText(audit),
       ['storage', storage.engine],
       ['time', time],
     ]);
@@ -123,4 +124,34 @@ function stateOf({ initialized, sealed, ready }: Status): string {
   if (!initialized) return 'not initialized';
   if (sealed) return 'sealed';
   return ready ? 'unsealed, ready to sign' : 'unsealed, not ready to sign';
+}
+
+/** What is kept of the log outside, and what is not yet. */
+function outsideText({ exposed, witnessed, anchored }: Status['audit']): [string, string][] {
+  const lines: [string, string][] = [];
+  if (witnessed !== undefined) {
+    const { size, time, quorum, mode, witnesses } = witnessed;
+    const when = time === undefined ? '' : ` at ${time}`;
+    lines.push(['witnessed', `${size} entries${when}, ${quorum} of ${witnesses.length} needed, ${mode}`]);
+    lines.push(...witnesses.map((each): [string, string] => [`witness ${each.name}`, holderText(each)]));
+  }
+  lines.push(
+    ...(anchored?.anchors ?? []).map((each): [string, string] => [`anchor ${each.name}`, holderText(each)]),
+  );
+  if (lines.length > 0)
+    lines.push([
+      'held nowhere outside',
+      `${exposed.entries} entries, the oldest ${Math.round(exposed.seconds)} s old`,
+    ]);
+  return lines;
+}
+
+function holderText({
+  size,
+  problem,
+}: {
+  readonly size: number;
+  readonly problem?: string | undefined;
+}): string {
+  return `${size} entries${problem === undefined ? '' : `; ${problem}`}`;
 }

@@ -249,6 +249,14 @@ const sinkShape = z.strictObject({
   lastError: z.strictObject({ time, reason: z.string() }).optional(),
 });
 
+/** Who holds a checkpoint outside. */
+const holderShape = z.strictObject({
+  name: z.string(),
+  size: z.int().meta({ description: 'Entries that its newest checkpoint covers.' }),
+  time: time.optional(),
+  problem: z.string().optional().meta({ description: 'Why it failed when it was asked last.' }),
+});
+
 export const statusShape = z.strictObject({
   version: z.string(),
   initialized: z.boolean(),
@@ -262,6 +270,19 @@ export const statusShape = z.strictObject({
     origin: z.string(),
     size: z.int(),
     sinks: z.array(sinkShape),
+    exposed: z.strictObject({ entries: z.int(), seconds: z.number() }).meta({
+      description: 'Newest entries that nobody outside holds yet, and the age of the oldest of them.',
+    }),
+    witnessed: z
+      .strictObject({
+        size: z.int().meta({ description: 'Entries that enough witnesses have cosigned.' }),
+        time: time.optional(),
+        quorum: z.int(),
+        mode: z.enum(['async', 'strict']),
+        witnesses: z.array(holderShape),
+      })
+      .optional(),
+    anchored: z.strictObject({ size: z.int(), anchors: z.array(holderShape) }).optional(),
   }),
   time,
 });

@@ -143,7 +143,14 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       slot?.release();
       charge?.release();
     }
-    await gate.covered(answer.receipt.index);
+    const { index } = answer.receipt;
+    const waits = !gate.isCovered(index);
+    await gate.covered(index);
+    // Others were served meanwhile: nothing is released behind the answer that says that the key is disabled.
+    if (waits) {
+      custody.requireUnsealed();
+      keys.signingVersion(keys.get(key.name), asked.version.version);
+    }
     return answer;
   }
 

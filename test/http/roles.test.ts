@@ -79,6 +79,7 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'GET /v1/audit/checkpoint': ['admin', 'auditor'],
   'GET /v1/audit/checkpoints': ['admin', 'auditor'],
   'GET /v1/audit/key': '*',
+  'POST /v1/audit/split-view/acknowledge': ['admin', 'operator'],
 };
 
 const PARAMETERS: { readonly [name: string]: string } = {

@@ -40,7 +40,7 @@ const sha256Schema = z
   .meta({ description: 'SHA-256 of the bytes: `dataHash` in the entry.' });
 
 /** What vouches for the entries: the tree over them, signed checkpoints, the key that they are verified with. */
-export function auditTreeRoutes({ reads, log, checkpointer }: Service): Route[] {
+export function auditTreeRoutes({ reads, log, checkpointer, outside }: Service): Route[] {
   const tree = new ServedTree(() => log.size, reads);
   return [
     route(
@@ -93,7 +93,9 @@ export function auditTreeRoutes({ reads, log, checkpointer }: Service): Route[] 
       },
       async ({ params: { index } }) => {
         if (index >= log.size) throw new CountersignError('not_found', `the log has no entry ${index}`);
-        return tree.proof(index, await checkpointer.covering(index));
+        const checkpoint =
+          outside.heldOver(index) ?? (await outside.settled(await checkpointer.covering(index)));
+        return tree.proof(index, checkpoint);
       },
     ),
     route(
@@ -119,13 +121,14 @@ export function auditTreeRoutes({ reads, log, checkpointer }: Service): Route[] 
         path: '/v1/audit/checkpoint',
         tag,
         summary: 'Signed checkpoint of the log as it is now',
-        description: 'While the service is sealed: the newest that was signed before.',
+        description:
+          'With the cosignatures of witnesses that come within half a second, where there are witnesses. While the service is sealed: the newest that was signed before.',
         access: READERS,
         answer: { status: 200, description: 'C2SP signed note.', mediaType: 'text/plain' },
       },
       async () => {
         try {
-          return (await checkpointer.current()).note;
+          return (await outside.settled(await checkpointer.current())).note;
         } catch (error) {
           const latest = reads.latestCheckpoint();
           if (latest === undefined) throw error;

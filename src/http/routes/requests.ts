@@ -4,7 +4,7 @@ import type { RequestJson } from '../../approvals/view.ts';
 import type { Role } from '../../access/roles.ts';
 import type { Answer } from '../../audit/act.ts';
 import { CountersignError } from '../../errors.ts';
-import { requireReleasable } from '../release.ts';
+import { requireReleasable, untilReleasable } from '../release.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import { commentSchema, limitSchema, otpSchema, pageOf, requestShape } from '../shapes.ts';
@@ -21,14 +21,14 @@ const answer = { status: 200, description: 'The request.', schema: requestShape 
 export function requestRoutes(service: Service): Route[] {
   const { approvals } = service;
 
-  const checkReplay = ({ result }: Answer): void => {
-    if (result !== undefined) requireReleasable(service, result as Answer);
+  const checkReplay = async ({ result }: Answer): Promise<void> => {
+    if (result !== undefined) await untilReleasable(service, result as Answer);
   };
 
   /** Without a signature that must not go out now: it is kept, and shown again when it may. */
   const released = (request: RequestJson): RequestJson => {
     try {
-      checkReplay(request);
+      if (request['result'] !== undefined) requireReleasable(service, request['result'] as Answer);
       return request;
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error;
@@ -96,6 +96,7 @@ export function requestRoutes(service: Service): Route[] {
         path: '/v1/requests/{id}/reject',
         tag,
         summary: 'Reject a request',
+        description: 'Until it is signed: also one that is approved, by whoever has not voted on it.',
         access: APPROVERS,
         params: idParams,
         body: z.strictObject({ comment: commentSchema.optional() }),

@@ -9,7 +9,7 @@ import type { PendingAnswer } from '../../signer/approval-desk.ts';
 import type { SignAnswer } from '../../signer/sign-answer.ts';
 import { findKeptAnswer } from '../idempotency.ts';
 import { toJsonSchema } from '../openapi.ts';
-import { requireReleasable } from '../release.ts';
+import { untilReleasable } from '../release.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
 import {
@@ -82,9 +82,9 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     }
   };
 
-  /** Throws `sealed` or `key_state`: a repeat gets no signature that the first request would not get now. */
-  const checkReplay = (kept: Answer): void => {
-    if (statusOf(kept) !== PENDING) requireReleasable(service, kept);
+  /** Throws `sealed`, `key_state` or `unavailable`: a repeat gets no signature that the first request would not get now. */
+  const checkReplay = async (kept: Answer): Promise<void> => {
+    if (statusOf(kept) !== PENDING) await untilReleasable(service, kept);
   };
 
   const single = OPERATIONS.map((operation) =>
@@ -131,7 +131,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
   ): Promise<Answer> => {
     try {
       if (kept !== undefined) {
-        checkReplay(kept);
+        await checkReplay(kept);
         return { status: statusOf(kept), ...kept };
       }
       const { key, operation, version, breakGlass, ...body } = parseWith(batchItemSchema, raw, 'the item');

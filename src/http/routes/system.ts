@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Answer } from '../../audit/act.ts';
+import type { OutsideStatus } from '../../audit/outside.ts';
+import type { JsonValue } from '../../jcs.ts';
 import { kdfChoiceSchema } from '../../keystore/kdf.ts';
 import type { Metrics } from '../../metrics.ts';
 import { publicRoute, route, type Route } from '../route.ts';
@@ -156,7 +158,20 @@ function statusOf(service: Service): Answer {
       origin: service.origin,
       size: service.log.size,
       sinks: service.sinks.status().map((sink) => ({ ...sink })),
+      ...outsideOf(service.outside.status()),
     },
     time: new Date().toISOString(),
+  };
+}
+
+function outsideOf({ exposed, witnessed, anchored }: OutsideStatus): { readonly [name: string]: JsonValue } {
+  return {
+    exposed: { ...exposed },
+    ...(witnessed !== undefined && {
+      witnessed: { ...witnessed, witnesses: witnessed.witnesses.map((witness) => ({ ...witness })) },
+    }),
+    ...(anchored !== undefined && {
+      anchored: { ...anchored, anchors: anchored.anchors.map((anchor) => ({ ...anchor })) },
+    }),
   };
 }

@@ -32,6 +32,10 @@ export function auditReads(db: DatabaseSync): AuditReads {
   const last = db.prepare('SELECT max(idx) AS last FROM audit_entries');
   const latest = db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1');
   const after = db.prepare('SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?');
+  const ofSize = db.prepare('SELECT size, note FROM checkpoints WHERE size = ?');
+  const cosigned = db.prepare(
+    'SELECT size, note FROM checkpoints WHERE cosigned = 1 ORDER BY size DESC LIMIT ?',
+  );
 
   /** Index of the first entry of this time or later. Times never decrease along the log. */
   const firstAt = (time: string): number => {
@@ -68,6 +72,8 @@ export function auditReads(db: DatabaseSync): AuditReads {
     },
     data: (sha256) => (data.get(sha256) as { data: Uint8Array } | undefined)?.data,
     latestCheckpoint: () => latest.get() as StoredCheckpoint | undefined,
+    checkpoint: (size) => ofSize.get(size) as StoredCheckpoint | undefined,
+    cosignedCheckpoints: (limit) => cosigned.all(limit) as unknown as StoredCheckpoint[],
     checkpointsAfter: (size, limit) => after.all(size, limit) as unknown as StoredCheckpoint[],
   };
 }
@@ -87,7 +93,8 @@ export function auditWrites(db: DatabaseSync): Omit<EntryWrites, 'keepNode'> & C
   const insert = db.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const keepData = db.prepare('INSERT OR IGNORE INTO audit_data VALUES (?, ?)');
   const saveHead = db.prepare('INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?)');
-  const saveCheckpoint = db.prepare('INSERT OR IGNORE INTO checkpoints VALUES (?, ?)');
+  const saveCheckpoint = db.prepare('INSERT OR IGNORE INTO checkpoints (size, note) VALUES (?, ?)');
+  const saveCosigned = db.prepare('UPDATE checkpoints SET note = ?, cosigned = 1 WHERE size = ?');
 
   return {
     appendEntry: (entry, bytes, leafHash) => {
@@ -113,6 +120,9 @@ export function auditWrites(db: DatabaseSync): Omit<EntryWrites, 'keepNode'> & C
     },
     saveCheckpoint: ({ size, note }) => {
       saveCheckpoint.run(size, note);
+    },
+    saveCosigned: ({ size, note }) => {
+      saveCosigned.run(note, size);
     },
   };
 }

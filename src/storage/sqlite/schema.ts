@@ -194,8 +194,24 @@ export const MIGRATIONS: readonly string[] = [
     time TEXT NOT NULL
   ) STRICT;
 
-  CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+  CREATE TABLE checkpoints (
+    size INTEGER PRIMARY KEY,
+    note TEXT NOT NULL,
+    cosigned INTEGER NOT NULL DEFAULT 0 CHECK (cosigned IN (0, 1))
+  ) STRICT;
+  CREATE INDEX checkpoints_cosigned ON checkpoints (size) WHERE cosigned = 1;
 
   CREATE TABLE sink_cursors (name TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE split_views (
+    seq INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    root TEXT NOT NULL,
+    message TEXT NOT NULL,
+    time TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (acknowledged IN (0, 1)),
+    UNIQUE (source, size, root)
+  ) STRICT;
   `,
 ];

@@ -3,6 +3,7 @@ import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts'
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
 import type { EntryWrites, LogStorage } from '../../audit/log.ts';
+import type { EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
 import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
@@ -21,6 +22,7 @@ import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { cursorTable } from './sinks.ts';
+import { splitViewTable } from './split-views.ts';
 import { fixedValue, policyTable, sealTables } from './system.ts';
 import { totpTable } from './totp.ts';
 import { checkTreeNodes, treeNodes } from './tree-nodes.ts';
@@ -38,6 +40,7 @@ export type StorageReads = KeyReads &
   LogKeyReads &
   PolicyReads &
   AuditReads &
+  EvidenceReads &
   CursorReads &
   TreeReads;
 
@@ -53,7 +56,8 @@ export type StorageTx = KeyWrites &
   IdempotencyWrites &
   SealWrites &
   LogKeyWrites &
-  PolicyWrites;
+  PolicyWrites &
+  EvidenceWrites;
 
 export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, UsageCleanup {
   readonly reads: StorageReads;
@@ -84,11 +88,12 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const idempotency = idempotencyTable(db);
   const seal = sealTables(db);
   const policy = policyTable(db);
+  const evidence = splitViewTable(db);
   const writes = auditWrites(db);
   const { nodes, keepNode } = treeNodes(db);
   const cursors = cursorTable(db);
   const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
-  const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy };
+  const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy, ...evidence };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes, keepNode };
 
   const begin = db.prepare('BEGIN IMMEDIATE');
@@ -129,6 +134,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     },
 
     saveCheckpoint: (checkpoint) => writes.saveCheckpoint(checkpoint),
+    saveCosigned: (checkpoint) => writes.saveCosigned(checkpoint),
     saveSinkCursors: (all) => cursors.saveSinkCursors(all),
     forgetSinkCursors: (names) => cursors.forgetSinkCursors(names),
     forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
