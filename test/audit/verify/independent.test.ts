@@ -182,8 +182,6 @@ describe('the verifier in Python, on a copy that was changed', () => {
   });
 
   it('finds one after the rotation by the checkpoint', async () => {
-    const says = await saysOf(edit(rotated + 3, (text) => text.replace('"done"', '"dona"')));
-    expect(says).toMatch(new RegExp(`^FAILED at entry ${rotated + 3}: it has a signature and should not`));
     const renamed = await saysOf(edit(rotated + 3, (text) => text.replace('"node":"', '"node":"x')));
     expect(renamed).toMatch(
       /^FAILED at entry 0: one of the entries from here to \d+ is not what the checkpoint covers/,
