@@ -5,16 +5,14 @@ import { writePrivateFile } from '../files.ts';
 import { parseCheckpoint } from '../audit/tree/checkpoint.ts';
 import { parseNote } from '../audit/tree/note.ts';
 import { verifyLog, type LogSource, type VerifyReport } from '../audit/verify/log.ts';
-import type { Client } from './client.ts';
 import { EXIT } from './failure.ts';
+import { openLog, type LogPlace } from './log-place.ts';
 import { createProgress } from './progress.ts';
-import { firstVkey, openRemoteLog } from './remote-log.ts';
 import { whyNot } from './secrets.ts';
 import { globalOption, openSession, type Host } from './session.ts';
 import { details, printable } from './table.ts';
 
-export interface VerifyFlags {
-  readonly data?: string;
+export interface VerifyFlags extends LogPlace {
   readonly vkey?: string;
   readonly trusted?: string;
   readonly save?: string;
@@ -22,24 +20,10 @@ export interface VerifyFlags {
   readonly signatures: boolean;
 }
 
-/** A log to verify, and the key that it says is its own. */
-interface OpenLog {
-  readonly source: LogSource;
-  readonly vkey: string | undefined;
-  close(): void;
-}
-
 export async function auditVerify(host: Host, flags: VerifyFlags, command: Command): Promise<void> {
   const session = openSession(host, command);
-  if (flags.data !== undefined && globalOption(command, 'url') !== undefined) {
-    throw new CountersignError(
-      'invalid_request',
-      'give --data for a directory or --url for a running service, not both',
-    );
-  }
   const trusted = flags.trusted === undefined ? undefined : readNote(flags.trusted);
-  const log =
-    flags.data === undefined ? await openService(session.client()) : await openDirectory(flags.data);
+  const log = await openLog(flags, () => session.client(), globalOption(command, 'url'));
   const progress = createProgress(session.terminal, 'verifying entries:');
   try {
     const vkey = flags.vkey ?? log.vkey;
@@ -64,17 +48,6 @@ export async function auditVerify(host: Host, flags: VerifyFlags, command: Comma
     progress.end();
     log.close();
   }
-}
-
-async function openService(client: Client): Promise<OpenLog> {
-  const vkey = await firstVkey(client);
-  return { source: await openRemoteLog(client), vkey, close: () => undefined };
-}
-
-/** Works beside a running service, and needs none. */
-async function openDirectory(directory: string): Promise<OpenLog> {
-  const { openLogReader } = await import('../storage/sqlite/log-reader.ts');
-  return openLogReader(directory);
 }
 
 /** The same source, and the last note that was read from it. */

@@ -1,8 +1,10 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { parseCheckpoint } from '../audit/tree/checkpoint.ts';
 import type { Entry } from '../audit/entry.ts';
 import { parseNote } from '../audit/tree/note.ts';
+import { auditExport, EXPORT_FORMATS, type ExportFlags } from './audit-export.ts';
 import { addProofCommands } from './audit-proof.ts';
+import { auditTail, type TailFlags } from './audit-tail.ts';
 import type { VerifyFlags } from './audit-verify.ts';
 import type { AuditEntry } from './answers.ts';
 import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
@@ -32,34 +34,61 @@ export function addAuditCommands(program: Command, host: Host): void {
     'read and verify the log of everything that was decided and done',
   );
 
-  addCommand(group, 'show', 'one entry; or a table of the newest entries that match, the newest last')
+  const show = addCommand(
+    group,
+    'show',
+    'one entry; or a table of the newest entries that match, the newest last',
+  )
     .argument('[entry]', 'its index', index)
     .option('--from <index>', 'begin at this entry, and go on to newer ones', index)
     .option('--limit <number>', 'show at most so many', count, DEFAULT_LIMIT)
-    .option('--principal <name>')
-    .option('--key <name>')
-    .option('--operation <operation>')
-    .option('--effect <effect>', 'allow or deny')
-    .option('--kind <kind>', 'such as sign or key.created')
-    .option('--outcome <outcome>', 'done, denied, refused or failed')
     .option('--since <time>', 'RFC 3339')
-    .option('--until <time>', 'RFC 3339, exclusive')
-    .action(async (number: number | undefined, options: ShowOptions, command: Command) => {
-      const session = openSession(host, command);
-      const client = session.client();
-      if (number !== undefined) {
-        const entry = await client.get<AuditEntry>(`/v1/audit/entries/${number}`);
-        session.print(entry, entryText);
-        return;
-      }
-      const found = await findEntries(client, options);
-      if (found.items.length === 0 && !session.json) session.terminal.err('no entries');
-      else session.print(found, ({ items }) => entryTable(items, session.terminal.width));
-      if (!session.json && found.nextCursor !== null) session.terminal.err(hint(options, found.nextCursor));
-    });
+    .option('--until <time>', 'RFC 3339, exclusive');
+  addFilter(show).action(async (number: number | undefined, options: ShowOptions, command: Command) => {
+    const session = openSession(host, command);
+    const client = session.client();
+    if (number !== undefined) {
+      const entry = await client.get<AuditEntry>(`/v1/audit/entries/${number}`);
+      session.print(entry, entryText);
+      return;
+    }
+    const found = await findEntries(client, options);
+    if (found.items.length === 0 && !session.json) session.terminal.err('no entries');
+    else session.print(found, ({ items }) => entryTable(items, session.terminal.width));
+    if (!session.json && found.nextCursor !== null) session.terminal.err(hint(options, found.nextCursor));
+  });
 
-  addCommand(group, 'verify', 'check the whole log: of a running service, or offline with --data')
+  const tail = addCommand(group, 'tail', 'entries as they come, a line each, until it is ended').option(
+    '--from <index>',
+    'begin at this entry',
+    index,
+  );
+  addFilter(tail).action(async (flags: TailFlags, command: Command) => {
+    await auditTail(host, flags, command);
+  });
+
+  const exporting = addCommand(
+    group,
+    'export',
+    'entries into a file, or the whole log into an archive that verifies offline',
+  )
+    .addOption(new Option('--format <format>', 'of the file').choices(EXPORT_FORMATS).default('jsonl'))
+    .requiredOption('--output <file>', 'where to; an archive that is there is brought up to date')
+    .option('--resume', 'go on with an export that was broken off')
+    .option('--data <directory>', 'archive the log of a data directory; the service may run or not')
+    .option('--since <time>', 'RFC 3339')
+    .option('--until <time>', 'RFC 3339, exclusive');
+  addFilter(exporting).action(async (flags: ExportFlags, command: Command) => {
+    await auditExport(host, flags, command);
+  });
+
+  addCommand(
+    group,
+    'verify',
+    'check the whole log: of a running service, or offline with --data or --archive',
+  )
     .option('--data <directory>', 'read the data directory itself; the service may run or not')
+    .option('--archive <file>', 'read an archive that was exported')
     .option('--vkey <vkey>', 'the verifier key that you know is the log’s')
     .option('--trusted <file>', 'a checkpoint seen earlier, which the log must continue')
     .option('--save <file>', 'write the newest verified checkpoint there, for --trusted the next time')
@@ -102,6 +131,16 @@ export function addAuditCommands(program: Command, host: Host): void {
       const rotated = await session.client().post<Rotated>('/v1/sys/rotate-log-key', { reason });
       session.print(rotated, rotatedText);
     });
+}
+
+function addFilter(command: Command): Command {
+  return command
+    .option('--principal <name>')
+    .option('--key <name>')
+    .option('--operation <operation>')
+    .option('--effect <effect>', 'allow, deny or require')
+    .option('--kind <kind>', 'such as sign or key.created')
+    .option('--outcome <outcome>', 'done, pending, denied, refused or failed');
 }
 
 interface Rotated {

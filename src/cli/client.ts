@@ -1,6 +1,6 @@
 import { CountersignError, invalidField, type ErrorCode } from '../errors.ts';
 import type { Page, Problem } from './answers.ts';
-import { createTransport, type Received, type TlsFiles } from './transport.ts';
+import { createTransport, type Opened, type Received, type TlsFiles } from './transport.ts';
 
 export type Query = { readonly [name: string]: string | number | undefined };
 
@@ -10,9 +10,18 @@ export interface Client {
   get<T>(path: string, query?: Query): Promise<T>;
   getText(path: string): Promise<string>;
   getBytes(path: string): Promise<Buffer>;
+  /** A long answer, as it comes. What breaks it off is thrown where it is read. */
+  getStream(path: string, query: Query, options?: StreamOptions): Promise<Streamed>;
   post<T>(path: string, body: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
 }
+
+export interface StreamOptions {
+  readonly headers?: { readonly [name: string]: string };
+  readonly signal?: AbortSignal;
+}
+
+export type Streamed = Pick<Opened, 'headers' | 'body'>;
 
 type Told = Pick<Problem, 'code' | 'detail' | 'errors' | 'requestId' | 'decision'>;
 
@@ -53,19 +62,24 @@ export function createClient(
 ): Client {
   const base = parseServiceUrl(serviceUrl);
   const url = base.href.replace(/\/$/, '');
-  const exchange = createTransport(tls);
+  const transport = createTransport(tls);
+  const authorization = credential !== undefined && { authorization: `Bearer ${credential.token}` };
+
+  function target(path: string, query: Query): URL {
+    const url = new URL(`${base.href.replace(/\/$/, '')}${path}`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url;
+  }
 
   async function send(method: string, path: string, query: Query, body?: unknown): Promise<Buffer> {
-    const target = new URL(`${url}${path}`);
-    for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) target.searchParams.set(name, String(value));
-    }
     let received: Received;
     try {
-      received = await exchange(target, {
+      received = await transport.exchange(target(path, query), {
         method,
         headers: {
-          ...(credential !== undefined && { authorization: `Bearer ${credential.token}` }),
+          ...authorization,
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -76,6 +90,25 @@ export function createClient(
     }
     if (received.status >= 200 && received.status < 300) return received.body;
     throw toApiError(url, received.status, received.body.toString('utf8'), credential?.file);
+  }
+
+  async function openStream(
+    path: string,
+    query: Query,
+    { headers = {}, signal }: StreamOptions = {},
+  ): Promise<Streamed> {
+    const exchange = { method: 'GET', headers: { ...authorization, ...headers }, timeoutMs: TIMEOUT_MS };
+    let opened: Opened;
+    try {
+      opened = await transport.open(target(path, query), exchange, signal);
+    } catch (error) {
+      throw unreachable(url, error);
+    }
+    const body = piecesOf(opened.body, url);
+    if (opened.status >= 200 && opened.status < 300) return { headers: opened.headers, body };
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    throw toApiError(url, opened.status, Buffer.concat(chunks).toString('utf8'), credential?.file);
   }
 
   async function sendJson<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
@@ -90,9 +123,18 @@ export function createClient(
     get: (path, query = {}) => sendJson('GET', path, query),
     getText: async (path) => (await send('GET', path, {})).toString('utf8'),
     getBytes: (path) => send('GET', path, {}),
+    getStream: openStream,
     post: (path, body) => sendJson('POST', path, {}, body),
     patch: (path, body) => sendJson('PATCH', path, {}, body),
   };
+}
+
+async function* piecesOf(body: AsyncIterable<Buffer>, url: string): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw unreachable(url, error);
+  }
 }
 
 /** Undefined where the service answers with this code: that it has not got it. */

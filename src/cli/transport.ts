@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { request as requestHttp } from 'node:http';
+import { request as requestHttp, type ClientRequest, type IncomingHttpHeaders } from 'node:http';
 import { Agent, request as requestHttps } from 'node:https';
 import { invalidField } from '../errors.ts';
 import { whyNot } from './secrets.ts';
@@ -26,7 +26,20 @@ export interface Received {
   readonly body: Buffer;
 }
 
-export type Transport = (url: URL, exchange: Exchange) => Promise<Received>;
+/** An answer whose body is still to come. */
+export interface Opened {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Leaving the loop over it ends the connection. */
+  readonly body: AsyncIterable<Buffer>;
+}
+
+export interface Transport {
+  /** The whole answer, within the time. */
+  exchange(url: URL, exchange: Exchange): Promise<Received>;
+  /** An answer that may go on and on: its head, and each piece after it, within the time. */
+  open(url: URL, exchange: Exchange, signal?: AbortSignal): Promise<Opened>;
+}
 
 /**
  * Speaks HTTP, and HTTPS with certificates of one's own. Follows no redirect, which would take the token elsewhere,
@@ -44,23 +57,45 @@ export function createTransport({ ca, cert, key }: TlsFiles): Transport {
     ...(cert !== undefined && { cert: readPem('--client-cert', cert) }),
     ...(key !== undefined && { key: readPem('--client-key', key) }),
   });
-  return (url, { method, headers, body, timeoutMs }) =>
-    new Promise((resolve, reject) => {
-      const signal = AbortSignal.timeout(timeoutMs);
-      const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
-      const secure = url.protocol === 'https:';
-      const request = secure ? requestHttps : requestHttp;
-      const sent = request(url, { method, headers, signal, ...(secure && { agent }) }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', fail);
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) });
+
+  const begin = (url: URL, { method, headers }: Exchange, signal: AbortSignal | undefined): ClientRequest => {
+    const secure = url.protocol === 'https:';
+    const options = { method, headers, ...(signal !== undefined && { signal }), ...(secure && { agent }) };
+    return (secure ? requestHttps : requestHttp)(url, options);
+  };
+
+  return {
+    exchange: (url, exchange) =>
+      new Promise((resolve, reject) => {
+        const signal = AbortSignal.timeout(exchange.timeoutMs);
+        const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
+        const sent = begin(url, exchange, signal);
+        sent.on('response', (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', fail);
+          response.on('end', () => {
+            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) });
+          });
         });
-      });
-      sent.on('error', fail);
-      sent.end(body);
-    });
+        sent.on('error', fail);
+        sent.end(exchange.body);
+      }),
+
+    open: (url, exchange, signal) =>
+      new Promise((resolve, reject) => {
+        const sent = begin(url, exchange, signal);
+        sent.setTimeout(exchange.timeoutMs, () =>
+          sent.destroy(new DOMException('nothing came within the time', 'TimeoutError')),
+        );
+        sent.on('response', (response) => {
+          const { statusCode = 0, headers } = response;
+          resolve({ status: statusCode, headers, body: response });
+        });
+        sent.on('error', reject);
+        sent.end(exchange.body);
+      }),
+  };
 }
 
 function readPem(option: string, file: string): Buffer {
