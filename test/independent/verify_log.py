@@ -3,17 +3,19 @@
 
     verify_log.py --url URL --token-file FILE --vkey VKEY [--trusted FILE]
     verify_log.py --dir DIRECTORY --vkey VKEY [--trusted FILE]
+    verify_log.py --archive FILE --vkey VKEY [--trusted FILE]
 
-Read for it: docs/audit.md ("What is checked", "Rotating the log's key", the table of paths); C2SP signed-note,
+Read for it: docs/audit.md ("What is checked", "Rotating the log's key", the table of paths, the archive); C2SP signed-note,
 tlog-checkpoint and tlog-tiles; RFC 6962 (tree), RFC 8785 (canonical JSON), RFC 8032 (Ed25519); FIPS 202 and the Ethereum
 yellow paper (Keccak-256), SEC 1 4.1.6 (recovery), EIP-191. It needs Python 3 and no package.
 
---dir is a directory with what the paths under /v1/audit give: checkpoint, tile/..., data/...
+--dir is a directory with what the paths under /v1/audit give: checkpoint, tile/..., data/... With it, and with --url, only the
+newest checkpoint is looked at, beside the trusted one.
 
 Exit: 0 the log is good up to its checkpoint; 1 it is not, with the index of the first bad entry; 2 it cannot be read.
 
 What it leaves out: the digests of transactions, typed data and authorizations are not made anew from their intents (those of
-messages are), and only the newest checkpoint is looked at, beside the trusted one.
+messages are).
 """
 
 import argparse
@@ -23,6 +25,7 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import sys
 import urllib.error
 import urllib.request
@@ -412,23 +415,75 @@ def directory(root):
     return get
 
 
-def read_entries(get, size):
-    """The bytes of each entry, and the leaf hash that is served for it."""
-    for index in range((size + 255) // 256):
-        width = min(256, size - 256 * index)
-        name, first = tile_name(index, width), 256 * index
-        bundle, hashes = get(f"tile/entries/{name}"), get(f"tile/0/{name}")
-        if bundle is None or hashes is None or len(hashes) != 32 * width:
-            raise Bad(first, f"the entries {first} to {first + width - 1} or their hashes are not there")
-        at = 0
-        for i in range(width):
-            end = at + 2 + int.from_bytes(bundle[at : at + 2], "big")
-            if at + 2 > len(bundle) or end > len(bundle):
-                raise Bad(first + i, "its bundle ends before it does")
-            yield bundle[at + 2 : end], hashes[32 * i : 32 * i + 32]
-            at = end
-        if at != len(bundle):
-            raise Bad(first, "its bundle has more in it than entries")
+class Tiles:
+    """A log by C2SP tlog-tiles, up to its newest checkpoint."""
+
+    def __init__(self, get):
+        self.get = get
+
+    def notes(self):
+        note = self.get("checkpoint")
+        return [] if note is None else [note.decode()]
+
+    def entries(self, size):
+        """The bytes of each entry, and the leaf hash that is served for it."""
+        for index in range((size + 255) // 256):
+            width = min(256, size - 256 * index)
+            name, first = tile_name(index, width), 256 * index
+            bundle, hashes = self.get(f"tile/entries/{name}"), self.get(f"tile/0/{name}")
+            if bundle is None or hashes is None or len(hashes) != 32 * width:
+                raise Bad(first, f"the entries {first} to {first + width - 1} or their hashes are not there")
+            at = 0
+            for i in range(width):
+                end = at + 2 + int.from_bytes(bundle[at : at + 2], "big")
+                if at + 2 > len(bundle) or end > len(bundle):
+                    raise Bad(first + i, "its bundle ends before it does")
+                yield bundle[at + 2 : end], hashes[32 * i : 32 * i + 32]
+                at = end
+            if at != len(bundle):
+                raise Bad(first, "its bundle has more in it than entries")
+
+    def data(self, named):
+        return self.get(f"data/{named}")
+
+    def check_tree(self, tree):
+        """The hashes that are served above the leaves."""
+        for level, hashes in enumerate(tree.tiles, 1):
+            for first in range(0, len(hashes), 256):
+                made = hashes[first : first + 256]
+                if self.get(f"tile/{level}/{tile_name(first // 256, len(made))}") != b"".join(made):
+                    raise Bad(first * 256**level, f"tile {first // 256} of level {level} is not that of its entries")
+
+
+class Archive:
+    """A file that was exported: SQLite, whose table `about` says what is in it."""
+
+    def __init__(self, path):
+        try:
+            self.db = sqlite3.connect(f"file:{urllib.request.pathname2url(path)}?mode=ro", uri=True)
+            form = self.db.execute("SELECT value FROM about WHERE name = 'format'").fetchone()
+        except sqlite3.Error as error:
+            raise Unreadable(f"{path}: {error}") from error
+        if form != ("countersign-audit-archive/v1",):
+            raise Unreadable(f"{path} is no archive of an audit log")
+
+    def notes(self):
+        return [note for (note,) in self.db.execute("SELECT note FROM checkpoints ORDER BY size")]
+
+    def entries(self, _size):
+        expected = 0
+        for index, leaf, data in self.db.execute("SELECT idx, leaf_hash, entry FROM audit_entries ORDER BY idx"):
+            if index != expected:
+                raise Bad(expected, f"it is not there: entry {index} is in its place")
+            yield data, leaf
+            expected += 1
+
+    def data(self, named):
+        row = self.db.execute("SELECT data FROM audit_data WHERE sha256 = ?", (bytes.fromhex(named[2:]),)).fetchone()
+        return row and row[0]
+
+    def check_tree(self, tree):
+        """It has none."""
 
 
 # --- What must hold of entries --------------------------------------------------------------------------------------
@@ -463,8 +518,8 @@ def integer(value):
 class Entries:
     """Entries one after the other, each against the one ahead of it."""
 
-    def __init__(self, get):
-        self.get = get
+    def __init__(self, read_data):
+        self.read_data = read_data
         self.time = ""
         self.epoch = None
         self.signatures = 0
@@ -508,7 +563,7 @@ class Entries:
             return None
         if not is_text(named) or not HEX32.fullmatch(named):
             raise Bad(index, "it names data by something that is no hash")
-        data = self.get(f"data/{named}")
+        data = self.read_data(named)
         if data is None:
             raise Bad(index, "the data that it names by its hash is not there")
         if "0x" + hashlib.sha256(data).hexdigest() != named or len(data) != integer(member(holder, "dataLength")):
@@ -545,7 +600,10 @@ class Entries:
 
 
 class Keys:
-    """Which key speaks for the log: from the pinned one on, each rotation is signed by the key before it."""
+    """
+    Which key speaks for the log: from the pinned one on, each rotation is signed by the key before it. The pinned one may
+    come later in the log; checkpoints before it cannot be checked.
+    """
 
     HEADING = "countersign audit log key rotation v1"
 
@@ -554,6 +612,8 @@ class Keys:
         self.in_force = False
         self.led_to = None
         self.rotations = 0
+        self.not_checked = 0
+        self.doubt = None
 
     def rotate(self, index, entry, root, vouched):
         detail = member(entry, "detail")
@@ -576,56 +636,71 @@ class Keys:
         if old_root != root:
             raise Bad(vouched, f"one of the entries from here to {index} is not what the old key has signed for at its rotation")
         if self.in_force or old_text == self.current.text:
-            self.current, self.in_force = new, True
+            self.take_force()
+            self.current = new
         elif new_text == self.current.text:
-            self.in_force = True
+            self.in_force, self.doubt = True, None
         self.led_to = new_text
         self.rotations += 1
 
-    def check(self, checkpoint, what):
-        bad = max(checkpoint.size - 1, 0)
+    def take_force(self):
+        if self.doubt is not None:
+            raise self.doubt
+        self.in_force = True
+
+    def speaks(self, checkpoint, what):
+        """Whether the checkpoint is by the key in force; False while that may be one before the pinned key."""
+        bad = Bad(max(checkpoint.size - 1, 0), f"{what} is not signed by the key in force")
         if checkpoint.origin != self.current.name:
-            raise Bad(bad, f"{what} is one of another log")
-        if not checkpoint.note.signed_by(self.current):
-            raise Bad(bad, f"{what} is not signed by the key in force")
+            raise Bad(bad.index, f"{what} is one of another log")
+        if checkpoint.note.signed_by(self.current):
+            self.take_force()
+            return True
+        if self.in_force:
+            raise bad
+        self.doubt = self.doubt or bad
+        self.not_checked += 1
+        return False
 
 
-def check_tiles(get, tree):
-    """The hashes that are served above the leaves."""
-    for level, hashes in enumerate(tree.tiles, 1):
-        for first in range(0, len(hashes), 256):
-            made = hashes[first : first + 256]
-            if get(f"tile/{level}/{tile_name(first // 256, len(made))}") != b"".join(made):
-                raise Bad(first * 256**level, f"tile {first // 256} of level {level} is not that of its entries")
-
-
-def verify(get, pinned, trusted):
-    """Returns what was found good; raises Bad for anything that is not."""
-    note = get("checkpoint")
-    if note is None:
+def read_checkpoints(source):
+    checkpoints = []
+    for text in source.notes():
+        last = checkpoints[-1].size if checkpoints else 0
+        try:
+            checkpoints.append(Checkpoint(text))
+        except ValueError as error:
+            raise Bad(last, f"a checkpoint is none: {error}") from error
+        if checkpoints[-1].size < last:
+            raise Bad(last, "a checkpoint covers less than the one before it")
+    if not checkpoints:
         raise Bad(0, "there is no checkpoint")
-    try:
-        newest = Checkpoint(note.decode())
-    except ValueError as error:
-        raise Bad(0, f"the checkpoint is none: {error}") from error
-    if trusted is not None and trusted.size > newest.size:
-        raise Bad(newest.size, f"the log is cut: it has {newest.size} entries, and the trusted checkpoint covers {trusted.size}")
+    return checkpoints
 
-    tree, keys, entries = Tree(), Keys(pinned), Entries(get)
+
+def verify(source, pinned, trusted):
+    """Returns what was found good; raises Bad for anything that is not."""
+    checkpoints = read_checkpoints(source)
+    size = checkpoints[-1].size
+    tree, keys, entries = Tree(), Keys(pinned), Entries(source.data)
     vouched = 0
-    awaited = sorted(((each.size, each, what) for each, what in ((trusted, "the trusted checkpoint"), (newest, "the checkpoint")) if each), key=lambda each: each[0])
+    awaited = [(each, f"the checkpoint of {each.size} entries") for each in checkpoints]
+    if trusted is not None:
+        awaited.append((trusted, "the trusted checkpoint"))
+        awaited.sort(key=lambda each: each[0].size)
 
     def pass_checkpoints():
         nonlocal vouched
-        while awaited and awaited[0][0] == tree.size:
-            _, checkpoint, what = awaited.pop(0)
-            keys.check(checkpoint, what)
+        while awaited and awaited[0][0].size == tree.size:
+            checkpoint, what = awaited.pop(0)
+            if not keys.speaks(checkpoint, what):
+                continue
             if checkpoint.root != tree.root():
                 raise Bad(vouched, f"one of the entries from here to {max(tree.size - 1, 0)} is not what {what} covers")
             vouched = tree.size
 
     pass_checkpoints()
-    for data, leaf in read_entries(get, newest.size):
+    for data, leaf in source.entries(size):
         index = tree.size
         if hashlib.sha256(b"\x00" + data).digest() != leaf:
             raise Bad(index, "its bytes do not have its leaf hash")
@@ -638,12 +713,19 @@ def verify(get, pinned, trusted):
             keys.rotate(index, entry, tree.root(), vouched)
         tree.append(leaf)
         pass_checkpoints()
-    check_tiles(get, tree)
+    if awaited:
+        checkpoint, what = awaited[0]
+        raise Bad(tree.size, f"the log is cut: it has {tree.size} entries, and {what} covers {checkpoint.size}")
+    if not keys.in_force:
+        raise keys.doubt or Bad(0, "no checkpoint is by the pinned key")
+    source.check_tree(tree)
     return {
         "entries": tree.size,
+        "entries after the checkpoint": tree.size - vouched,
         "root": tree.root().hex(),
         "signatures": entries.signatures,
         "key rotations": keys.rotations,
+        "checkpoints not checked": keys.not_checked,
         "key in force": keys.current.text,
     }
 
@@ -653,6 +735,7 @@ def main():
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", help="of a running service")
     where.add_argument("--dir", help="what the paths under /v1/audit give, as files")
+    where.add_argument("--archive", help="a file that audit export wrote")
     parser.add_argument("--token-file", help="a credential of an auditor")
     parser.add_argument("--vkey", required=True, help="the verifier key that you know is the log's")
     parser.add_argument("--trusted", help="a file with a checkpoint seen earlier")
@@ -667,7 +750,11 @@ def main():
         if options.token_file:
             with open(options.token_file, encoding="utf-8") as file:
                 token = file.read().strip()
-        found = verify(service(options.url, token) if options.url else directory(options.dir), pinned, trusted)
+        if options.archive:
+            source = Archive(options.archive)
+        else:
+            source = Tiles(service(options.url, token) if options.url else directory(options.dir))
+        found = verify(source, pinned, trusted)
     except Bad as bad:
         print(f"FAILED at entry {bad.index}: {bad}")
         return 1

@@ -103,7 +103,7 @@ describe('the verifier in Python', () => {
     const now = must(await auditor.get('/v1/audit/key')).text.trim();
     const { code, stdout } = await python(args);
     expect(stdout).toMatch(/^OK\nentries {2}\d+\n/);
-    expect(stdout).toContain(`\nkey rotations  1\nkey in force  ${now}\n`);
+    expect(stdout).toContain(`\nkey rotations  1\ncheckpoints not checked  0\nkey in force  ${now}\n`);
     expect(code).toBe(0);
   });
 
@@ -184,7 +184,7 @@ describe('the verifier in Python, on a copy that was changed', () => {
   it('finds one after the rotation by the checkpoint', async () => {
     const renamed = await saysOf(edit(rotated + 3, (text) => text.replace('"node":"', '"node":"x')));
     expect(renamed).toMatch(
-      /^FAILED at entry 0: one of the entries from here to \d+ is not what the checkpoint covers/,
+      /^FAILED at entry 0: one of the entries from here to \d+ is not what the checkpoint of \d+ entries covers/,
     );
   });
 
@@ -238,7 +238,7 @@ describe('the verifier in Python, on a copy that was changed', () => {
     expect(await saysOf(unsigned)).toMatch(new RegExp(`^FAILED at entry ${rotated}: its note`));
     const other = edit(rotated, (text) => text.replace(/"kind":"audit.key_rotated"/, '"kind":"audit.read"'));
     expect(await saysOf(other)).toMatch(
-      /^FAILED at entry \d+: the checkpoint is not signed by the key in force/,
+      /^FAILED at entry \d+: the checkpoint of \d+ entries is not signed by the key in force/,
     );
   });
 
@@ -255,7 +255,7 @@ describe('the verifier in Python, on a copy that was changed', () => {
     const smaller = checkpoint((note) => note.replace(/\n\d+\n/, '\n250\n'));
     expect(await saysOf(nothing, { also: smaller })).toMatch(/^FAILED at entry/);
     const other = checkpoint((note) => note.replace(/^\S+/, 'countersign.local/other'));
-    expect(await saysOf(nothing, { also: other })).toMatch(/the checkpoint is one of another log/);
+    expect(await saysOf(nothing, { also: other })).toMatch(/the checkpoint of \d+ entries is one of another log/);
   });
 
   it('finds a log that was cut below a trusted checkpoint', async () => {
