@@ -101,7 +101,8 @@ export class WitnessClient {
 
   #accept({ parsed, checkpoint }: Asked, lines: string): Outcome {
     const said = attempt(() => parseNote(`${parsed.text}\n${lines}`));
-    if (said === undefined) return { kind: 'failed', problem: 'its answer is not signature lines' };
+    // An empty line in the answer would make what is before it part of the text that was signed.
+    if (said?.text !== parsed.text) return { kind: 'failed', problem: 'its answer is not signature lines' };
     const cosignature = cosignaturesOf(said, this.key).at(-1);
     if (cosignature === undefined) {
       return { kind: 'failed', problem: 'its answer has no valid cosignature of the configured key' };

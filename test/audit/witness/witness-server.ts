@@ -38,7 +38,7 @@ export interface WitnessOptions {
   /** Where its state is. */
   readonly file: string;
   readonly logs: readonly string[];
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
   /** Of another witness, whose key it has. */
   readonly keys?: WitnessKeys;
 }
