@@ -88,7 +88,7 @@ export class CountedByCaller {
    */
   async record(draft: EntryDraft, detail: EntryDraft['detail'] = {}): Promise<void> {
     const { kind, outcome, actor } = draft;
-    const name = [actor?.principalId, actor?.credential, ...Object.values(detail)].join(' ');
+    const name = `${actor?.principalId} ${actor?.credential} ${JSON.stringify(detail)}`;
     const known = this.#callers.get(name);
     if (known !== undefined) return await known.record(draft);
     const { principal, principalId, credential } = actor ?? {};

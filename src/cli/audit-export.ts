@@ -19,6 +19,7 @@ import { asBuffer, fromHex } from '../bytes.ts';
 import { CountersignError, invalidField } from '../errors.ts';
 import type { ArchiveWriter } from '../storage/sqlite/archive.ts';
 import type { Client, Query } from './client.ts';
+import { filterOf, type FilterFlags } from './entry-filter.ts';
 import { openLog, type LogPlace } from './log-place.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { whyNot } from './secrets.ts';
@@ -27,16 +28,10 @@ import { openSession, type Host } from './session.ts';
 export const EXPORT_FORMATS = ['jsonl', 'csv', 'ocsf', 'cef', 'archive'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-export interface ExportFlags extends LogPlace {
+export interface ExportFlags extends LogPlace, FilterFlags {
   readonly format: ExportFormat;
   readonly output: string;
   readonly resume?: boolean;
-  readonly principal?: string;
-  readonly key?: string;
-  readonly operation?: string;
-  readonly effect?: string;
-  readonly kind?: string;
-  readonly outcome?: string;
   readonly since?: string;
   readonly until?: string;
 }
@@ -50,7 +45,8 @@ interface Exported {
 
 export async function auditExport(host: Host, flags: ExportFlags, command: Command): Promise<void> {
   const session = openSession(host, command);
-  const { format, output, resume = false, data, archive, ...filter } = flags;
+  const { format, output, resume = false, data, archive, since, until } = flags;
+  const filter = { ...filterOf(flags), since, until };
   const progress = createProgress(session.terminal, 'exporting entries:');
   let entries: number;
   try {

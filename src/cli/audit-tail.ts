@@ -4,17 +4,12 @@ import type { Entry } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
 import type { AuditEntry, Status } from './answers.ts';
 import { ApiError, type Client, type Query } from './client.ts';
+import { filterOf, type FilterFlags } from './entry-filter.ts';
 import { openSession, type Host } from './session.ts';
 import { printable, printableJson } from './table.ts';
 
-export interface TailFlags {
+export interface TailFlags extends FilterFlags {
   readonly from?: number;
-  readonly principal?: string;
-  readonly key?: string;
-  readonly operation?: string;
-  readonly effect?: string;
-  readonly kind?: string;
-  readonly outcome?: string;
 }
 
 const AGAIN_MS = 2_000;
@@ -23,8 +18,8 @@ const AGAIN_MS = 2_000;
 export async function auditTail(host: Host, flags: TailFlags, command: Command): Promise<void> {
   const session = openSession(host, command);
   const client = session.client();
-  const { from, ...filter } = flags;
-  let next = from ?? (await client.get<Status>('/v1/sys/status')).audit.size;
+  const filter = filterOf(flags);
+  let next = flags.from ?? (await client.get<Status>('/v1/sys/status')).audit.size;
   for (;;) {
     try {
       for await (const entry of entriesFrom(client, next, filter)) {

@@ -8,21 +8,16 @@ import { auditTail, type TailFlags } from './audit-tail.ts';
 import type { VerifyFlags } from './audit-verify.ts';
 import type { AuditEntry } from './answers.ts';
 import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
+import { addFilter, filterOf, type FilterFlags } from './entry-filter.ts';
 import { count, index } from './options.ts';
 import { addCommand, openSession, type Host } from './session.ts';
 import { details, printableJson, table } from './table.ts';
 
 const DEFAULT_LIMIT = 20;
 
-interface ShowOptions {
+interface ShowOptions extends FilterFlags {
   readonly from?: number;
   readonly limit: number;
-  readonly principal?: string;
-  readonly key?: string;
-  readonly operation?: string;
-  readonly effect?: string;
-  readonly kind?: string;
-  readonly outcome?: string;
   readonly since?: string;
   readonly until?: string;
 }
@@ -133,16 +128,6 @@ export function addAuditCommands(program: Command, host: Host): void {
     });
 }
 
-function addFilter(command: Command): Command {
-  return command
-    .option('--principal <name>')
-    .option('--key <name>')
-    .option('--operation <operation>')
-    .option('--effect <effect>', 'allow, deny or require')
-    .option('--kind <kind>', 'such as sign or key.created')
-    .option('--outcome <outcome>', 'done, pending, denied, refused or failed');
-}
-
 interface Rotated {
   readonly oldKey: string;
   readonly newKey: string;
@@ -165,8 +150,8 @@ interface Found {
 }
 
 async function findEntries(client: Client, options: ShowOptions): Promise<Found> {
-  const { from, limit, principal, key, operation, effect, kind, outcome, since, until } = options;
-  const filter = { principal, key, operation, effect, kind, outcome, since, until };
+  const { from, limit, since, until } = options;
+  const filter = { ...filterOf(options), since, until };
   const newest = from === undefined;
   const order = newest ? 'desc' : 'asc';
   const query: Query = { ...filter, order, from, limit: Math.min(limit + 1, PAGE_SIZE) };
