@@ -4,6 +4,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * A witness, written from https://c2sp.org/tlog-witness, tlog-cosignature, tlog-checkpoint, signed-note and RFC 6962
@@ -16,6 +17,10 @@ export interface TestWitness {
   readonly url: string;
   /** What it does in place of the protocol; absent: the protocol. */
   misbehave: Misbehaviour | undefined;
+  /** How long it takes before it looks at a request. */
+  delayMs: number;
+  /** The most requests that it had at one time. */
+  readonly atOnce: number;
   /** Bodies as they came. */
   readonly requests: readonly string[];
   /** Answers' statuses in their order. */
@@ -64,6 +69,8 @@ export async function startWitness(options: WitnessOptions): Promise<TestWitness
   const statuses: number[] = [];
   let server: Server | undefined;
   let port = 0;
+  let open = 0;
+  let atOnce = 0;
 
   const read = (): State => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as State) : {});
   const write = (state: State): void => {
@@ -81,6 +88,10 @@ export async function startWitness(options: WitnessOptions): Promise<TestWitness
       return `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}/prefix`;
     },
     misbehave: undefined,
+    delayMs: 0,
+    get atOnce() {
+      return atOnce;
+    },
     requests,
     statuses,
     trust: (vkey) => void logs.set(vkey.slice(0, vkey.indexOf('+')), vkey),
@@ -105,6 +116,8 @@ export async function startWitness(options: WitnessOptions): Promise<TestWitness
   };
 
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    atOnce = Math.max(atOnce, ++open);
+    response.on('close', () => (open -= 1));
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString('utf8');
@@ -113,6 +126,7 @@ export async function startWitness(options: WitnessOptions): Promise<TestWitness
       witness.misbehave(request, response, body);
       return;
     }
+    if (witness.delayMs > 0) await sleep(witness.delayMs);
     const known = request.method === 'POST' && request.url === '/prefix/add-checkpoint';
     const answer: Answer = known ? addCheckpoint(body) : { status: 404 };
     statuses.push(answer.status);
