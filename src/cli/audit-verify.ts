@@ -11,8 +11,9 @@ import { createProgress } from './progress.ts';
 import { whyNot } from './secrets.ts';
 import { globalOption, openSession, type Host } from './session.ts';
 import { details, printable } from './table.ts';
+import { witnessPolicy, type WitnessFlags } from './witness-policy.ts';
 
-export interface VerifyFlags extends LogPlace {
+export interface VerifyFlags extends LogPlace, WitnessFlags {
   readonly vkey?: string;
   readonly trusted?: string;
   readonly save?: string;
@@ -23,6 +24,7 @@ export interface VerifyFlags extends LogPlace {
 export async function auditVerify(host: Host, flags: VerifyFlags, command: Command): Promise<void> {
   const session = openSession(host, command);
   const trusted = flags.trusted === undefined ? undefined : readNote(flags.trusted);
+  const witnesses = witnessPolicy(flags);
   const log = await openLog(flags, () => session.client(), globalOption(command, 'url'));
   const progress = createProgress(session.terminal, 'verifying entries:');
   try {
@@ -36,6 +38,7 @@ export async function auditVerify(host: Host, flags: VerifyFlags, command: Comma
     const report = await verifyLog(seen.source, {
       vkey,
       ...(trusted !== undefined && { trusted }),
+      ...(witnesses !== undefined && { witnesses }),
       ...(!flags.signatures && { checkSigned: false }),
       onProgress: (done, total) => progress.update(done, total),
     });
@@ -104,13 +107,18 @@ function reportText(report: Checked): string {
     const where = through === index ? `entry ${index}` : `entries ${index} to ${through}`;
     return `FAILED at ${where}: ${problem}\n${printable(message)}`;
   }
-  const { size, root, checkpoint, unsignedTail, vkey, pinned, trusted } = report;
+  const { size, root, checkpoint, witnessed, unsignedTail, vkey, pinned, trusted } = report;
   const lines = details([
     ['entries', String(size)],
     ['root', root],
     [
       'checkpoint',
       checkpoint === undefined ? 'none' : `of ${checkpoint.size} entries, root ${checkpoint.root}`,
+    ],
+    [
+      'cosigned',
+      witnessed &&
+        `${witnessed.size} entries by ${witnessed.names.join(', ')}; ${size - witnessed.size} after`,
     ],
     ['signatures checked', signaturesText(report)],
     ['entries after the checkpoint', String(unsignedTail)],
@@ -120,7 +128,8 @@ function reportText(report: Checked): string {
   const pin = `verifier key taken from the log itself: pin it with --vkey '${printable(vkey)}'`;
   const keep =
     'a log that was cut or rolled back is shown only by a checkpoint kept elsewhere: --save one, give it with --trusted';
-  return ['OK', lines, ...(pinned ? [] : [pin]), ...(trusted ? [] : [keep])].join('\n');
+  const held = trusted || witnessed !== undefined;
+  return ['OK', lines, ...(pinned ? [] : [pin]), ...(held ? [] : [keep])].join('\n');
 }
 
 function signaturesText(report: GoodReport): string {

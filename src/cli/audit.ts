@@ -11,7 +11,8 @@ import { PAGE_SIZE, pagesOf, type Client, type Query } from './client.ts';
 import { addFilter, filterOf, type FilterFlags } from './entry-filter.ts';
 import { count, index } from './options.ts';
 import { addCommand, openSession, type Host } from './session.ts';
-import { details, printableJson, table } from './table.ts';
+import { details, printable, printableJson, table } from './table.ts';
+import { withWitnessOptions } from './witness-policy.ts';
 
 const DEFAULT_LIMIT = 20;
 
@@ -77,7 +78,7 @@ export function addAuditCommands(program: Command, host: Host): void {
     await auditExport(host, flags, command);
   });
 
-  addCommand(
+  const verify = addCommand(
     group,
     'verify',
     'check the whole log: of a running service, or offline with --data or --archive',
@@ -90,11 +91,11 @@ export function addAuditCommands(program: Command, host: Host): void {
     .option(
       '--no-signatures',
       'leave out that each signature recovers to its key, which takes most of the time',
-    )
-    .action(async (flags: VerifyFlags, command: Command) => {
-      const { auditVerify } = await import('./audit-verify.ts');
-      await auditVerify(host, flags, command);
-    });
+    );
+  withWitnessOptions(verify).action(async (flags: VerifyFlags, command: Command) => {
+    const { auditVerify } = await import('./audit-verify.ts');
+    await auditVerify(host, flags, command);
+  });
 
   addProofCommands(group, host);
 
@@ -126,6 +127,23 @@ export function addAuditCommands(program: Command, host: Host): void {
       const rotated = await session.client().post<Rotated>('/v1/sys/rotate-log-key', { reason });
       session.print(rotated, rotatedText);
     });
+
+  addCommand(group, 'acknowledge', 'sign again, although a witness or an anchor holds another log than this')
+    .requiredOption('--reason <text>', 'why that is as it should be; kept in the audit log')
+    .action(async ({ reason }: { reason: string }, command: Command) => {
+      const session = openSession(host, command);
+      const client = session.client();
+      const answer = await client.post<Acknowledged>('/v1/audit/split-view/acknowledge', { reason });
+      session.print(answer, ({ acknowledged }) =>
+        ['acknowledged, and not raised again:', ...acknowledged.map((each) => `  ${printable(each)}`)].join(
+          '\n',
+        ),
+      );
+    });
+}
+
+interface Acknowledged {
+  readonly acknowledged: readonly string[];
 }
 
 interface Rotated {

@@ -43,7 +43,9 @@ export type LogProblem =
   /** A hash kept for tiles and proofs is not that of its entries, or is not there. */
   | 'tree_node'
   /** The log has entries and no checkpoint, so that nothing vouches for them. */
-  | 'no_checkpoint';
+  | 'no_checkpoint'
+  /** No checkpoint has the cosignatures that were demanded. */
+  | 'not_cosigned';
 
 export interface FirstBad {
   /** The bad entry, or the first of an interval. */

@@ -16,6 +16,7 @@ interface Head {
 /** The checkpoints of a log in the order of their sizes, each compared with the tree when that has its size. */
 export class Heads {
   readonly #chain: KeyChain;
+  readonly #onGood: (note: Note, size: number) => void;
   readonly #name: string;
   readonly #heads: AsyncGenerator<Head, undefined>;
   /** None are left when undefined. */
@@ -25,9 +26,16 @@ export class Heads {
   /**
    * @param notes oldest first.
    * @param trusted the note of a checkpoint seen earlier. Throws `invalid_request` where it is not one of this log.
+   * @param onGood is told of each that is signed and has the tree's root.
    */
-  constructor(notes: AsyncIterable<string>, trusted: string | undefined, chain: KeyChain) {
+  constructor(
+    notes: AsyncIterable<string>,
+    trusted: string | undefined,
+    chain: KeyChain,
+    onGood: (note: Note, size: number) => void,
+  ) {
     this.#chain = chain;
+    this.#onGood = onGood;
     this.#name = parseVkey(chain.vkey).name;
     this.#heads = this.#bySize(notes, trusted === undefined ? undefined : this.#openTrusted(trusted));
   }
@@ -54,6 +62,7 @@ export class Heads {
       if (this.#admits(head)) {
         checkRoot(head, tree, this.#good);
         this.#good = head.checkpoint;
+        this.#onGood(head.note, head.checkpoint.size);
       }
       await this.#advance();
     }

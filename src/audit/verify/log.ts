@@ -12,6 +12,7 @@ import { KeyChain } from './key-chain.ts';
 import { checkNode, checkNodesEnd, type KeptTree } from './nodes.ts';
 import { Order } from './order.ts';
 import type { Outline } from './scan.ts';
+import { Witnessed, type WitnessedCheckpoint, type WitnessPolicy } from './witnessed.ts';
 
 /** Where a log is read from: its storage, a backup, an export. Nothing it gives is believed. */
 export interface LogSource {
@@ -40,6 +41,8 @@ export interface VerifyOptions {
   readonly vkey: string;
   /** Note of a checkpoint seen earlier. The log must still begin with the entries that it covers. */
   readonly trusted?: string;
+  /** Witnesses of whom so many must have cosigned a checkpoint of the log. */
+  readonly witnesses?: WitnessPolicy;
   readonly onProgress?: (done: number, total: number) => void;
   /** The check of entries that carry a signature, by default `checkSignedEntry`; false leaves it out. */
   readonly checkSigned?: ((entry: EntryFields, data?: Uint8Array) => SignedEntryCheck) | false;
@@ -53,6 +56,8 @@ export type VerifyReport =
       readonly root: string;
       /** The largest verified checkpoint; absent only when the log is empty. */
       readonly checkpoint?: { readonly size: number; readonly root: string };
+      /** The newest that the demanded witnesses hold; absent unless they were demanded, and when the log is empty. */
+      readonly witnessed?: WitnessedCheckpoint;
       /** The key in force at the end of the log: the pinned one, or the last that it leads to. */
       readonly currentVkey: string;
       readonly keyRotations: number;
@@ -77,8 +82,8 @@ export type VerifyReport =
  * Reads a log once, in order and in flat memory, and checks everything that can be checked without its
  * service: order, encoding, time, leaf hashes, the signed roots, and the signatures in the entries. The
  * first thing that is wrong ends the run.
- * @throws CountersignError `invalid_request` when the options are wrong: a malformed vkey, or a trusted
- * checkpoint that is not a valid one of this log. Errors of the source pass through.
+ * @throws CountersignError `invalid_request` when the options are wrong: a malformed vkey, a quorum that cannot be had, or
+ * a trusted checkpoint that is not a valid one of this log. Errors of the source pass through.
  */
 export async function verifyLog(source: LogSource, options: VerifyOptions): Promise<VerifyReport> {
   parseVkey(options.vkey);
@@ -104,6 +109,7 @@ class Walk {
   readonly #order = new Order();
   readonly #chain: KeyChain;
   readonly #heads: Heads;
+  readonly #witnessed: Witnessed | undefined;
   readonly #keep: SubtreeKeeper | undefined;
   /** A kept hash that is not that of its entries. Which of the two was changed, the next checkpoint tells. */
   #badNode: LogFault | undefined;
@@ -116,7 +122,10 @@ class Walk {
     this.#options = options;
     this.#checkSigned = options.checkSigned || checkSignedEntry;
     this.#chain = new KeyChain(options.vkey);
-    this.#heads = new Heads(source.checkpoints(), options.trusted, this.#chain);
+    this.#witnessed = options.witnesses && new Witnessed(options.witnesses);
+    this.#heads = new Heads(source.checkpoints(), options.trusted, this.#chain, (note, size) =>
+      this.#witnessed?.see(note, size),
+    );
     const kept = source.tree;
     if (kept === undefined) return;
     this.#keep = (height, index, hash) => {
@@ -152,6 +161,7 @@ class Walk {
     checkHead(source, tree, this.#heads.good?.size);
     if (this.#badNode !== undefined) throw this.#badNode;
     if (source.tree !== undefined) checkNodesEnd(source.tree, tree.size);
+    this.#witnessed?.end(tree.size);
     return this.#report();
   }
 
@@ -190,11 +200,13 @@ class Walk {
   #report(): VerifyReport {
     const tree = this.#tree;
     const { good } = this.#heads;
+    const witnessed = this.#witnessed?.newest;
     return {
       ok: true,
       size: tree.size,
       root: tree.root().toString('hex'),
       ...(good && { checkpoint: { size: good.size, root: good.root.toString('hex') } }),
+      ...(witnessed && { witnessed }),
       currentVkey: this.#chain.vkey,
       keyRotations: this.#rotations,
       checkpointsNotChecked: this.#chain.notChecked,
