@@ -69,7 +69,8 @@ export function createApp({ service, routes, log, metrics, admission, logReads }
   }
 
   app.use((req, res, next) => {
-    const allowed = routes.filter((route) => pathPattern(route).test(req.path)).map(({ method }) => method);
+    const at = routes.filter((route) => pathPattern(route).test(req.path));
+    const allowed = [...new Set(at.map(({ method }) => method))];
     if (allowed.length === 0) {
       next(
         new CountersignError('not_found', `there is nothing at ${req.path}: the API is described at /docs`),

@@ -82,7 +82,7 @@ export function auditStreamRoutes({ reads, log, closing }: Service): Route[] {
           ...entryFilter,
           ...entryTimes,
         }),
-        answer: { status: 200, description: 'The file.', mediaType: 'application/octet-stream' },
+        answer: { status: 200, description: 'The file.', mediaType: FORMATS.jsonl.mediaType },
       },
       async ({ query: { format, from, ...selection } }, { act, readmit }) => {
         const to = log.size;
