@@ -11,7 +11,7 @@ export interface Witnessed {
   /** The log's key. */
   readonly vkey: string;
   /** Starts the service on the directory. */
-  start(): Promise<RunningService>;
+  readonly start: () => Promise<RunningService>;
 }
 
 export interface WitnessedOptions {

@@ -322,7 +322,7 @@ describe('an older database', () => {
       outcome: 'done',
       detail: { reason: 'restored from the backup of last night' },
     });
-    const again = await service.admin.post<Problem>('/v1/audit/split-view/acknowledge', { reason: 'x' });
+    const again = await service.admin.post('/v1/audit/split-view/acknowledge', { reason: 'x' });
     expect(again.status).toBe(409);
 
     // What was acknowledged is not raised again; the witness goes on to say that it does not cosign this log.

@@ -6,13 +6,13 @@ import { copyOf, mixedLog, rootAt, sourceOf, type MemoryLog } from '../memory-lo
 import { cosign, vkeyOf, witnessKeys } from '../witness/witness-server.ts';
 
 const { pristine, owner, stranger } = mixedLog();
-const keys = ['a', 'b', 'c'].map((name) => ({ name: `witness.example/${name}`, ...witnessKeys() }));
-const vkeys = keys.map(({ name, raw }) => vkeyOf(name, raw));
+const keys = ['a', 'b', 'c'].map((name) => ({ name: `witness.example/${name}`, pair: witnessKeys() }));
+const vkeys = keys.map(({ name, pair }) => vkeyOf(name, pair.raw));
 
 /** The note at this place, with lines of these witnesses. */
 function cosigned(log: MemoryLog, at: number, by: readonly number[]): void {
   const { text } = parseNote(log.notes[at]!);
-  log.notes[at] += by.map((i) => cosign(keys[i]!.name, keys[i]!, text)).join('');
+  log.notes[at] += by.map((i) => cosign(keys[i]!.name, keys[i]!.pair, text)).join('');
 }
 
 const verify = async (log: MemoryLog, quorum: number): Promise<VerifyReport> =>
@@ -52,7 +52,7 @@ describe('a log whose cosignatures are demanded', () => {
   it('is bad where a cosignature is over another checkpoint', async () => {
     const log = copyOf(pristine);
     const { text } = parseNote(log.notes[4]!);
-    log.notes[5] += cosign(keys[0]!.name, keys[0]!, text);
+    log.notes[5] += cosign(keys[0]!.name, keys[0]!.pair, text);
     expect(await verify(log, 1)).toMatchObject({ ok: false, firstBad: { problem: 'not_cosigned' } });
   });
 
@@ -76,7 +76,7 @@ describe('a demand', () => {
   });
 
   it('of two with one key is refused', () => {
-    const twice = [vkeys[0]!, vkeyOf('witness.example/alias', keys[0]!.raw)];
+    const twice = [vkeys[0]!, vkeyOf('witness.example/alias', keys[0]!.pair.raw)];
     const note = parseNote(pristine.notes[5]!);
     expect(() => requireCosigned(note, { vkeys: twice, quorum: 2 })).toThrow(
       '1 witnesses with keys of their own',
