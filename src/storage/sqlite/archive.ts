@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
 import type { StoredCheckpoint, StoredEntry } from '../../audit/stored-entry.ts';
@@ -44,7 +44,10 @@ export function writeArchive(file: string, vkey: string): ArchiveWriter {
   try {
     // One file when it is closed, and nothing lost when it is not.
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;');
-    if (!begun) begin(db, vkey);
+    if (!begun) {
+      begin(db, vkey);
+      chmodSync(file, 0o600);
+    }
     const origin = requireArchive(db, file).split('+')[0];
     if (origin !== vkey.split('+')[0]) {
       throw new CountersignError('conflict', `${file} is an archive of another log, ${origin}`);
