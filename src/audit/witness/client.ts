@@ -127,9 +127,10 @@ export class WitnessClient {
   }
 
   #inconsistent(old: number, { size, root }: Checkpoint, proof: readonly Buffer[]): Outcome {
-    if (old === 0 || old === size) {
+    if (old === 0)
       return { kind: 'refused', problem: 'it finds a proof wrong where none is needed (HTTP 422)' };
-    }
+    // The specification has 409 for this; there are witnesses that say 422.
+    if (old === size) return this.#otherRoot(size);
     // First our own house: with a proof that is right, only another root on their side is left.
     if (!verifyConsistency(old, size, this.#history.root(old), root, proof)) {
       const message = `the stored tree does not lead from ${old} entries to the checkpoint of ${size}: it was changed or damaged (countersign audit verify names the place)`;

@@ -129,6 +129,13 @@ describe('a log that is not what the witness saw', () => {
     }
   });
 
+  it('and has the same size, is found also where the witness says 422 for that', async () => {
+    log.cut(12);
+    log.append(8, 'other');
+    witness.misbehave = (_request, response) => void response.writeHead(422).end();
+    expect(evidenceOf(await ask()).message).toContain('another history of the first 20 entries');
+  });
+
   it.each([21, 32, 33, 200])(
     'because it was put back and has grown to %i, is found by the proof',
     async (size) => {
