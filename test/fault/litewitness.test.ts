@@ -42,7 +42,7 @@ describe.skipIf(!hasTools)(
       const socket = path.join(folder, 'agent');
       await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
       processes.add(spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' }));
-      expect(await until(() => existsSync(socket), 10_000)).toBe(true);
+      if (!(await until(() => existsSync(socket), 10_000))) throw new Error('ssh-agent did not start');
       await run('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
       const { stdout } = await run('ssh-keygen', ['-l', '-E', 'sha256', '-f', `${key}.pub`]);
 
@@ -56,7 +56,7 @@ describe.skipIf(!hasTools)(
       processes.add(witness);
       let said = '';
       witness.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-      expect(await until(() => said.includes('listening'), 10_000), said).toBe(true);
+      if (!(await until(() => said.includes('listening'), 10_000))) throw new Error(said);
       vkey = /vkey=(\S+)/.exec(said)?.[1] ?? '';
     }, 600_000);
 

@@ -25,6 +25,8 @@ export interface AnchorStatus {
   readonly problem?: string;
 }
 
+/** How long a start waits to read what is kept in a place. */
+const FIRST_LOOK_MS = 3_000;
 const AFTER_FAILURE: Pace = { firstMs: 1_000, mostMs: 60_000 };
 
 interface Place {
@@ -62,7 +64,7 @@ export class Anchors {
 
   /** Holds what is kept outside against the log, where it can be read, and begins to publish. Never rejects. */
   async start(): Promise<void> {
-    await Promise.all(this.#places.map(async (place) => await this.#compare(place)));
+    await Promise.all(this.#places.map(async (place) => await within(FIRST_LOOK_MS, this.#compare(place))));
     for (const place of this.#places) this.#publishSoon(place, 0);
   }
 
@@ -70,14 +72,11 @@ export class Anchors {
   async stop(withinMs: number): Promise<void> {
     this.#stopped = true;
     for (const { next } of this.#places) clearTimeout(next);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
     const last = this.#places.map(async (place) => {
       await place.busy;
       await this.#publish(place);
     });
-    await Promise.race([Promise.all(last), late]);
-    clearTimeout(timer);
+    await within(withinMs, Promise.all(last));
   }
 
   status(): AnchorStatus[] {
@@ -89,13 +88,20 @@ export class Anchors {
     }));
   }
 
+  /** What it finds after its start has gone on without it holds, too. */
   async #compare(place: Place): Promise<void> {
+    place.problem = 'what is kept there cannot be read: no answer in time';
     try {
       const note = await place.anchor.newest?.();
+      place.problem = undefined;
       if (note === undefined) return;
       const contradiction = contradictionIn(note, place.anchor.name, this.#parts.own);
-      if (contradiction === undefined) place.size = parseCheckpoint(parseNote(note).text).size;
-      else await this.#parts.splitView.report(contradiction);
+      if (contradiction === undefined) {
+        place.size = Math.max(place.size, parseCheckpoint(parseNote(note).text).size);
+        return;
+      }
+      place.problem = contradiction.message;
+      await this.#parts.splitView.report(contradiction);
     } catch (error) {
       place.problem = `what is kept there cannot be read: ${reasonOf(error)}`;
     }
@@ -146,6 +152,13 @@ export class Anchors {
     place.problem = contradiction?.message ?? 'something else is kept under the name of the checkpoint';
     if (contradiction !== undefined) await this.#parts.splitView.report(contradiction);
   }
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 /** For status; of a system error the code, which has no paths that a listing would not show. */

@@ -33,8 +33,11 @@ const webhookAnchor = z.strictObject({
 const s3Anchor = z.strictObject({
   ...common,
   type: z.literal('s3'),
-  /** Of the bucket, and what the names of the objects begin with. */
-  url: prefixUrl,
+  /** Of the bucket, and what the names of the objects begin with. Other characters are encoded by signers in more than one way. */
+  url: prefixUrl.refine(
+    (url) => /^[A-Za-z0-9/._~-]*$/.test(new URL(url).pathname),
+    'must have a path of letters, digits, "/", ".", "_", "~" and "-"',
+  ),
   region: z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9 and "-"'),
   /** JSON: accessKeyId, secretAccessKey, and sessionToken where there is one. */
   credentialsFile: file,
