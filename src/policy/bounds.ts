@@ -1,4 +1,3 @@
-import type { Hex } from '../bytes.ts';
 import type { CallEffect, Effect } from '../effects/effect.ts';
 import { isBatch } from '../effects/functions.ts';
 import { PERMIT2 } from '../effects/tokens.ts';
@@ -80,53 +79,8 @@ function when(bound: Bound, isBound: boolean): Bound[] {
   return isBound ? [bound] : [];
 }
 
-/**
- * The chains on which the condition can hold; undefined when it does not say. The chain ids inside
- * `authorizations` do not count: they are not the chain of the transaction.
- */
-export function chainsOf(condition: Condition | undefined): ReadonlySet<bigint> | undefined {
-  return optionsOf(condition, (predicate) => {
-    if (predicate.kind !== 'number' || predicate.field !== 'chainId') return undefined;
-    const { eq, in: options } = predicate.test;
-    return eq === undefined ? options : new Set([eq]);
-  });
-}
-
-/** A superset of the values with which the condition can hold, from the ones that each predicate lists. */
-function optionsOf<T>(
-  condition: Condition | undefined,
-  listed: (predicate: Predicate) => ReadonlySet<T> | undefined,
-): ReadonlySet<T> | undefined {
-  if (condition === undefined || condition.kind === 'not') return undefined;
-  if (condition.kind !== 'all' && condition.kind !== 'any') return listed(condition);
-  const known = condition.of.flatMap((branch) => optionsOf(branch, listed) ?? []);
-  if (condition.kind === 'any') return known.length < condition.of.length ? undefined : known.reduce(unite);
-  return known.length === 0 ? undefined : known.reduce(intersect);
-}
-
-/**
- * Addresses of which the effect has to have one, as its recipient or as its token's contract, for the condition to
- * hold; undefined when it does not say. Of a conjunction the shortest list of a branch: two branches may mean
- * different addresses of the effect, so that nothing can be told from what they have in common.
- */
-export function addressesOf(condition: Condition | undefined): ReadonlySet<Hex> | undefined {
-  if (condition === undefined || condition.kind === 'not') return undefined;
-  if (condition.kind === 'to') return condition.test.in;
-  if (condition.kind === 'call') return condition.to?.in;
-  if (condition.kind === 'token') return new Set([condition.token.address]);
-  if (condition.kind !== 'all' && condition.kind !== 'any') return undefined;
-  const known = condition.of.flatMap((branch) => addressesOf(branch) ?? []);
-  if (condition.kind === 'any') return known.length < condition.of.length ? undefined : known.reduce(unite);
-  const [shortest] = known.toSorted((one, other) => one.size - other.size);
-  return shortest;
-}
-
 function intersect<T>(one: ReadonlySet<T>, other: ReadonlySet<T>): ReadonlySet<T> {
   return new Set([...one].filter((item) => other.has(item)));
-}
-
-function unite<T>(one: ReadonlySet<T>, other: ReadonlySet<T>): ReadonlySet<T> {
-  return new Set([...one, ...other]);
 }
 
 /** Whether the test names the values that pass one by one. */

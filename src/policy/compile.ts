@@ -1,13 +1,7 @@
 import type { Effect } from '../effects/effect.ts';
+import type { DecoderOf } from './decoders.ts';
 import type { Condition, NumberField, NumberTest, Predicate, PurposeTest, TextTest } from './model.ts';
-import {
-  compileCall,
-  compileMessage,
-  compileToken,
-  compileTyped,
-  type Check,
-  type DecoderOf,
-} from './predicate.ts';
+import { compileCall, compileMessage, compileToken, compileTyped, type Check } from './predicate.ts';
 import { chainIdOf, recipientOf, valueOf, type Subject } from './subject.ts';
 import { compileAddressTest, compileNumberTest, compileOptional, compileTextTest } from './value-test.ts';
 import { list, shorten } from './wording.ts';

@@ -1,12 +1,14 @@
 import { BlockList, isIP } from 'node:net';
 import type { Effect } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
+import { createDecoders, type DecoderOf } from './decoders.ts';
 import { boundsOf, findUncovered, type Bound } from './bounds.ts';
 import { compileCondition } from './compile.ts';
 import type { PolicyRequest } from './decision.ts';
 import type { KeySelector, PrincipalSelector, Rule, SourceTest } from './model.ts';
-import { createDecoders, type Check, type DecoderOf } from './predicate.ts';
-import type { Subject } from './subject.ts';
+import type { Check } from './predicate.ts';
+import { restrictionsOf, type Restriction } from './restriction.ts';
+import type { Question } from './subject.ts';
 import { isOpen } from './windows.ts';
 import { shorten } from './wording.ts';
 
@@ -18,6 +20,7 @@ export interface CompiledRule {
   readonly order: number;
   readonly rule: Rule;
   readonly bounds: ReadonlySet<Bound>;
+  readonly restrictions: readonly Restriction[];
   readonly check: Check | undefined;
   /** Undefined where it cannot be told. */
   readonly isFrom: (source: PolicyRequest['source']) => boolean | undefined;
@@ -33,6 +36,7 @@ function compileRule(rule: Rule, order: number, decoderOf: DecoderOf): CompiledR
     order,
     rule,
     bounds: boundsOf(rule.when),
+    restrictions: restrictionsOf(rule, decoderOf),
     check: rule.when === undefined ? undefined : compileCondition(rule.when, decoderOf),
     isFrom: compileSource(rule.source),
   };
@@ -81,12 +85,6 @@ export function selectsKey({ every, names, tags }: KeySelector, key: PolicyReque
   if (every || names.has(key.name)) return true;
   for (const tag of key.tags) if (tags.has(tag)) return true;
   return false;
-}
-
-/** A request in the form in which rules are asked about each of its effects. */
-export interface Question {
-  readonly request: PolicyRequest;
-  readonly subject: Subject;
 }
 
 /** Throws where it cannot be told. */

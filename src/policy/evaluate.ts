@@ -8,12 +8,12 @@ import {
   selectsKey,
   selectsPrincipal,
   type CompiledRule,
-  type Question as RuleQuestion,
 } from './compiled-rule.ts';
 import type { Decision, PolicyRequest, Verdict } from './decision.ts';
 import { POLICY_OPERATIONS, type BreakGlass, type PolicyModel, type PolicyOperation } from './model.ts';
-import { createRuleIndex, type Candidates, type RuleIndex } from './rule-index.ts';
-import { subjectOf } from './subject.ts';
+import { createRuleIndex, type RuleIndex } from './rule-index.ts';
+import { subjectOf, type Question as RuleQuestion } from './subject.ts';
+import { KEY, PRINCIPAL } from './trait.ts';
 
 interface PolicyIdentity {
   readonly revision: number;
@@ -34,6 +34,8 @@ type Denial = Pick<Decision, 'rule' | 'reason' | 'failed'>;
 interface RuleSet {
   readonly deny: RuleIndex;
   readonly allow: RuleIndex;
+  /** Allow rules by principal and key only: those that are named to a caller whom none of them allows what it asks. */
+  readonly allowOf: RuleIndex;
   readonly require: RuleIndex;
   readonly shadow: RuleIndex;
 }
@@ -154,12 +156,14 @@ const NOUNS: { readonly [operation in PolicyOperation]: string } = {
 
 function ruleSetOf(rules: readonly CompiledRule[], operation: PolicyOperation): RuleSet {
   const fitting = rules.filter(({ rule }) => rule.operations.has(operation));
-  const enforced = (effect: 'deny' | 'allow' | 'require'): RuleIndex =>
-    createRuleIndex(fitting.filter(({ rule }) => rule.effect === effect && !rule.shadow));
+  const enforced = (effect: 'deny' | 'allow' | 'require'): readonly CompiledRule[] =>
+    fitting.filter(({ rule }) => rule.effect === effect && !rule.shadow);
+  const allowing = enforced('allow');
   return {
-    deny: enforced('deny'),
-    allow: enforced('allow'),
-    require: enforced('require'),
+    deny: createRuleIndex(enforced('deny')),
+    allow: createRuleIndex(allowing),
+    allowOf: createRuleIndex(allowing, [PRINCIPAL, KEY]),
+    require: createRuleIndex(enforced('require')),
     shadow: createRuleIndex(fitting.filter(({ rule }) => rule.shadow)),
   };
 }
@@ -168,16 +172,11 @@ function deny(denial: Denial): Outcome {
   return { decision: { effect: 'deny', ...denial }, charges: [] };
 }
 
-function select({ request, subject }: Question, index: RuleIndex): Candidates {
-  return index.select(request.key, subject.chainId);
-}
-
 /** The first rule in document order that applies to any effect. */
 function findFirst(question: Question, index: RuleIndex): Found | undefined {
-  const candidates = select(question, index);
   let found: Found | undefined;
   for (const effect of question.effects) {
-    const compiled = findFor(question, candidates, effect, found?.compiled.order);
+    const compiled = findFor(question, index, effect, found?.compiled.order);
     if (compiled !== undefined) found = { compiled, effect };
   }
   return found;
@@ -186,13 +185,13 @@ function findFirst(question: Question, index: RuleIndex): Found | undefined {
 /** The first rule in document order, but before `limit`, that applies to one effect. */
 function findFor(
   question: Question,
-  candidates: Candidates,
+  index: RuleIndex,
   effect: Effect,
   limit = Infinity,
 ): CompiledRule | undefined {
   let found: CompiledRule | undefined;
   let before = limit;
-  for (const rules of candidates.of(effect)) {
+  for (const rules of index.of(question, effect)) {
     for (const rule of rules) {
       if (rule.order >= before) break;
       if (applies(rule, question, effect)) {
@@ -206,10 +205,9 @@ function findFor(
 
 /** All rules that apply to any effect, in document order. */
 function findAll(question: Question, index: RuleIndex): readonly CompiledRule[] {
-  const candidates = select(question, index);
   const found = new Set<CompiledRule>();
   for (const effect of question.effects) {
-    for (const rules of candidates.of(effect)) {
+    for (const rules of index.of(question, effect)) {
       for (const rule of rules) if (!found.has(rule) && applies(rule, question, effect)) found.add(rule);
     }
   }
@@ -221,10 +219,9 @@ function findCover(question: Question): {
   readonly by: readonly CompiledRule[];
   readonly uncovered?: Effect;
 } {
-  const candidates = select(question, question.rules.allow);
   const by: CompiledRule[] = [];
   for (const effect of question.effects) {
-    const rule = findFor(question, candidates, effect);
+    const rule = findFor(question, question.rules.allow, effect);
     if (rule === undefined) return { by, uncovered: effect };
     by.push(rule);
   }
@@ -260,7 +257,7 @@ function denialBy({ compiled, effect }: Found, question: Question): Denial {
 function denyByDefault(question: Question, uncovered: Effect): Denial {
   const { request, rules, noun } = question;
   const failed: { rule: string; predicate: string }[] = [];
-  for (const compiled of rules.allow.all) {
+  for (const compiled of inOrder(rules.allowOf.of(question, uncovered))) {
     if (failed.length === MAX_LISTED) break;
     const { part, text } = explainFailure(compiled, question, uncovered);
     if (part !== 'principal' && part !== 'key') failed.push({ rule: compiled.rule.id, predicate: text });
@@ -272,6 +269,14 @@ function denyByDefault(question: Question, uncovered: Effect): Denial {
   }
   const act = request.intent.operation === 'key.export' ? 'export' : `sign ${noun} with`;
   return { reason: `no rule allows this principal to ${act} key "${request.key.name}"` };
+}
+
+/** Each rule once. */
+function inOrder(lists: readonly (readonly CompiledRule[])[]): readonly CompiledRule[] {
+  const [only = []] = lists;
+  return lists.length < 2
+    ? only
+    : [...new Set(lists.flat())].toSorted((one, other) => one.order - other.order);
 }
 
 function selectsBreakGlass(

@@ -1,9 +1,9 @@
 import type { Effect } from '../effects/effect.ts';
-import { applies, explainFailure, type CompiledRule, type Question } from './compiled-rule.ts';
+import { applies, explainFailure, type CompiledRule } from './compiled-rule.ts';
 import type { Decision, LimitUse, PolicyRequest, UsageOf, Verdict } from './decision.ts';
 import type { Rule } from './model.ts';
 import { settle } from './settle.ts';
-import { subjectOf } from './subject.ts';
+import { subjectOf, type Question } from './subject.ts';
 
 export interface RuleExplanation {
   readonly rule: string;

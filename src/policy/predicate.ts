@@ -1,8 +1,6 @@
-import type { Hex } from '../bytes.ts';
-import { createDecoder, type Decoder } from '../effects/abi-decode.ts';
-import type { AbiFunction, AbiValue } from '../effects/abi.ts';
 import type { Effect, SiweMessage, TokenEffect } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
+import type { DecoderOf } from './decoders.ts';
 import type { DomainTest, MemberTest, Predicate, SiweTest } from './model.ts';
 import { compilePattern } from './pattern.ts';
 import { amountOf, chainIdOf, tokenIdOf, tokenOf, type Subject } from './subject.ts';
@@ -24,41 +22,6 @@ export interface Check {
 }
 
 type PredicateOf<K extends Predicate['kind']> = Extract<Predicate, { kind: K }>;
-
-/** Gives the decoder of a function's calldata. */
-export type DecoderOf = (fn: AbiFunction) => Decoder;
-
-/** Many rules may name one function: what they ask for in a row is decoded once. */
-export function createDecoders(): DecoderOf {
-  const decoders = new Map<string, Decoder>();
-  return (fn) => {
-    const known = decoders.get(fn.signature);
-    if (known !== undefined) return known;
-    const decoder = rememberLast(createDecoder(fn.inputs));
-    decoders.set(fn.signature, decoder);
-    return decoder;
-  };
-}
-
-function rememberLast(decode: Decoder): Decoder {
-  let last: { readonly data: Hex; readonly outcome: () => readonly AbiValue[] } | undefined;
-  return (data) => {
-    if (last?.data !== data) last = { data, outcome: outcomeOf(() => decode(data)) };
-    return last.outcome();
-  };
-}
-
-/** Returns or throws what came of `work`, however often it is asked. */
-function outcomeOf<T>(work: () => T): () => T {
-  try {
-    const value = work();
-    return () => value;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-}
 
 export function compileCall({ to, delegate, fn, args }: PredicateOf<'call'>, decoderOf: DecoderOf): Check {
   const decode = decoderOf(fn);

@@ -1,105 +1,224 @@
-import type { Hex } from '../bytes.ts';
 import type { Effect } from '../effects/effect.ts';
-import { addressesOf, chainsOf } from './bounds.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import type { PolicyRequest } from './decision.ts';
-import { recipientOf, tokenOf } from './subject.ts';
+import {
+  byTrait,
+  MAX_LISTED,
+  type Listed,
+  type Ranged,
+  type Restriction,
+  type Tested,
+} from './restriction.ts';
+import type { Question, Subject } from './subject.ts';
+import type { Trait } from './trait.ts';
+import type { Value } from './value-test.ts';
 
 type Rules = readonly CompiledRule[];
 
 export interface RuleIndex {
-  readonly all: Rules;
-  /** The rules that can match a request; the others select other keys or hold on other chains only. */
-  select(key: PolicyRequest['key'], chainId: bigint | undefined): Candidates;
-}
-
-export interface Candidates {
   /**
-   * Lists, each in document order, that together hold every rule that can match the effect; one may be in two lists.
-   * The others hold only for other recipients and other tokens, for certain: not even an error is missed.
+   * Lists, each in document order, that together hold every rule that can apply to the effect; one may be in two lists.
+   * The others do not apply, for certain: not even an error is missed.
    */
-  of(effect: Effect): readonly Rules[];
+  of(question: Question, effect: Effect): readonly Rules[];
 }
 
-/** The rules of one chain, or of any chain, each filed under its addresses, else its keys, else `rest`. */
-interface Shelf {
-  readonly byAddress: Map<Hex, CompiledRule[]>;
-  readonly byKeyName: Map<string, CompiledRule[]>;
-  readonly byKeyTag: Map<string, CompiledRule[]>;
-  readonly rest: CompiledRule[];
+/** Adds lists to `found`, as `RuleIndex.of` gives them. */
+type Search = (question: Question, effect: Effect, found: Rules[]) => void;
+
+interface Entry {
+  readonly compiled: CompiledRule;
+  readonly restrictions: ReadonlyMap<string, Restriction>;
+  /** In how many places the rule is filed already. */
+  readonly copies: number;
 }
 
-/** A rule is not filed under more chains, or more addresses, than this: the index stays linear in the document. */
-const MAX_FILED = 64;
+/** So few rules are tried as fast as they are told apart. */
+const FEW = 3;
 
-const NO_LISTS: readonly Rules[] = [];
-const NONE: Candidates = { of: () => NO_LISTS };
+/** A trait that tells apart less than this part of the rules is not worth a look at it. */
+const LEAST_GAIN = 1 / 8;
 
-export function createRuleIndex(rules: Rules): RuleIndex {
-  if (rules.length === 0) return { all: rules, select: () => NONE };
-  const byChain = new Map<bigint, Shelf>();
-  const onAnyChain = createShelf();
-  for (const compiled of rules) {
-    const { when, operations } = compiled.rule;
-    // Typed data need not say what its chain is, and may be good on any.
-    const chains = operations.has('typed-data') ? undefined : chainsOf(when);
-    if (chains === undefined || chains.size > MAX_FILED) file(compiled, onAnyChain);
-    else for (const chain of chains) file(compiled, getOrCreate(byChain, chain, createShelf));
-  }
+/** @param traits the only ones to tell rules apart by; all, when absent. */
+export function createRuleIndex(rules: Rules, traits?: readonly Trait[]): RuleIndex {
+  const names = traits && new Set(traits.map(({ name }) => name));
+  const search = build(rules.map((compiled) => entryOf(compiled, names)));
   return {
-    all: rules,
-    select(key, chainId) {
-      const shelf = chainId === undefined ? undefined : byChain.get(chainId);
-      return createCandidates(shelf === undefined ? [onAnyChain] : [onAnyChain, shelf], key);
-    },
-  };
-}
-
-function createShelf(): Shelf {
-  return { byAddress: new Map(), byKeyName: new Map(), byKeyTag: new Map(), rest: [] };
-}
-
-function file(compiled: CompiledRule, shelf: Shelf): void {
-  const { keys, when } = compiled.rule;
-  const addresses = addressesOf(when);
-  if (addresses !== undefined && addresses.size <= MAX_FILED) {
-    for (const address of addresses) getOrCreate(shelf.byAddress, address, newList).push(compiled);
-  } else if (keys !== undefined && !keys.every && keys.names.size + keys.tags.size <= MAX_FILED) {
-    for (const name of keys.names) getOrCreate(shelf.byKeyName, name, newList).push(compiled);
-    for (const tag of keys.tags) getOrCreate(shelf.byKeyTag, tag, newList).push(compiled);
-  } else {
-    shelf.rest.push(compiled);
-  }
-}
-
-function createCandidates(shelves: readonly Shelf[], key: PolicyRequest['key']): Candidates {
-  const lists: Rules[] = [];
-  for (const shelf of shelves) {
-    add(lists, shelf.byKeyName.get(key.name));
-    for (const tag of key.tags) add(lists, shelf.byKeyTag.get(tag));
-    if (shelf.rest.length > 0) lists.push(shelf.rest);
-  }
-  const filed = shelves.filter(({ byAddress }) => byAddress.size > 0);
-  if (filed.length === 0) return { of: () => lists };
-  return {
-    of(effect) {
-      const recipient = recipientOf(effect);
-      const contract = tokenOf(effect)?.contract;
-      const found = [...lists];
-      for (const { byAddress } of filed) {
-        if (typeof recipient === 'string') add(found, byAddress.get(recipient));
-        if (contract !== undefined && contract !== recipient) add(found, byAddress.get(contract));
-      }
+    of(question, effect) {
+      const found: Rules[] = [];
+      search?.(question, effect, found);
       return found;
     },
   };
 }
 
-function add(lists: Rules[], rules: Rules | undefined): void {
-  if (rules !== undefined) lists.push(rules);
+function entryOf(compiled: CompiledRule, names: ReadonlySet<string> | undefined): Entry {
+  const restrictions = compiled.restrictions.filter(({ trait }) => names?.has(trait.name) !== false);
+  return { compiled, restrictions: byTrait(restrictions), copies: 1 };
 }
 
-function newList(): CompiledRule[] {
+/** Undefined for no rules. */
+function build(entries: readonly Entry[]): Search | undefined {
+  if (entries.length === 0) return undefined;
+  if (entries.length > FEW) {
+    const least = entries.length * LEAST_GAIN;
+    const fork = findFork(entries, least);
+    if (fork !== undefined) return createFork(fork, entries);
+    const sieve = findSieve(entries, 'low', least) ?? findSieve(entries, 'test', least);
+    if (sieve !== undefined) return sieve;
+  }
+  const rules = entries.map(({ compiled }) => compiled);
+  return (_question, _effect, found) => {
+    found.push(rules);
+  };
+}
+
+/** The trait by whose values most rules are left out, whatever its value is. */
+function findFork(entries: readonly Entry[], least: number): Trait | undefined {
+  const lists = new Map<
+    string,
+    { readonly trait: Trait; filed: number; readonly counts: Map<Value, number> }
+  >();
+  for (const entry of entries) {
+    for (const [name, restriction] of entry.restrictions) {
+      if (!isFiled(entry, restriction)) continue;
+      const { trait, values } = restriction;
+      const list = getOrCreate(lists, name, () => ({ trait, filed: 0, counts: new Map<Value, number>() }));
+      list.filed += 1;
+      for (const value of values) list.counts.set(value, (list.counts.get(value) ?? 0) + 1);
+    }
+  }
+  return findBest(lists.values(), ({ filed, counts }) => filed - largest(counts.values()), least)?.trait;
+}
+
+function largest(numbers: Iterable<number>): number {
+  let most = 0;
+  for (const each of numbers) most = Math.max(most, each);
+  return most;
+}
+
+/** No rule is filed in more places than one list may have values: the index stays linear in the document. */
+function isFiled({ copies }: Entry, restriction: Restriction): restriction is Listed {
+  return 'values' in restriction && copies * restriction.values.size <= MAX_LISTED;
+}
+
+function findBest<T>(options: Iterable<T>, gainOf: (option: T) => number, least: number): T | undefined {
+  let best: T | undefined;
+  let most = 0;
+  for (const option of options) {
+    const gain = gainOf(option);
+    if (gain > most && gain >= least) [best, most] = [option, gain];
+  }
+  return best;
+}
+
+/** Tells rules apart by the values that they list. */
+function createFork(trait: Trait, entries: readonly Entry[]): Search {
+  const filed: CompiledRule[] = [];
+  const others: Entry[] = [];
+  const byValue = new Map<Value, Entry[]>();
+  for (const entry of entries) {
+    const restriction = entry.restrictions.get(trait.name);
+    if (restriction === undefined || !isFiled(entry, restriction)) {
+      others.push(entry);
+      continue;
+    }
+    filed.push(entry.compiled);
+    const copy = { ...entry, copies: entry.copies * restriction.values.size };
+    for (const value of restriction.values) getOrCreate(byValue, value, newList).push(copy);
+  }
+  const searches = new Map([...byValue].map(([value, some]) => [value, build(some)]));
+  const searchOthers = build(others);
+  return (question, effect, found) => {
+    const values = trait.read(question, effect);
+    if (values === undefined) found.push(filed);
+    else for (const value of values) searches.get(value)?.(question, effect, found);
+    searchOthers?.(question, effect, found);
+  };
+}
+
+/** By the trait of whose values most different things are demanded. */
+function findSieve(entries: readonly Entry[], kind: 'low' | 'test', least: number): Search | undefined {
+  const options = new Map<string, { readonly trait: Trait; readonly demands: Set<string> }>();
+  for (const { restrictions } of entries) {
+    for (const [name, restriction] of restrictions) {
+      if (!(kind in restriction)) continue;
+      const { trait } = restriction;
+      getOrCreate(options, name, () => ({ trait, demands: new Set<string>() })).demands.add(
+        demandOf(restriction),
+      );
+    }
+  }
+  const best = findBest(options.values(), ({ demands }) => demands.size - 1, least);
+  if (best === undefined) return undefined;
+  const { name } = best.trait;
+  const isSieved = ({ restrictions }: Entry): boolean => kind in (restrictions.get(name) ?? {});
+  return createSieve(
+    best.trait,
+    entries.filter(isSieved),
+    build(entries.filter((entry) => !isSieved(entry))),
+  );
+}
+
+function demandOf(restriction: Restriction): string {
+  if ('low' in restriction) return `${restriction.low} ${restriction.high}`;
+  return 'text' in restriction ? restriction.text : '';
+}
+
+/** Tries what each rule demands of a value that is read once, which is far less than to try the rule. */
+function createSieve(trait: Trait, entries: readonly Entry[], searchOthers: Search | undefined): Search {
+  const rules = entries.map(({ compiled }) => compiled);
+  const demands = entries.flatMap(({ restrictions }) => restrictions.get(trait.name) ?? []);
+  const ranged = demands.filter((each) => 'low' in each);
+  const tested = demands.filter((each) => 'test' in each);
+  const sieve = ranged.length > 0 ? withinRange(rules, ranged) : passing(rules, tested);
+  return (question, effect, found) => {
+    const values = trait.read(question, effect);
+    if (values === undefined) found.push(rules);
+    else for (const value of values) found.push(sieve(value, question.subject));
+    searchOthers?.(question, effect, found);
+  };
+}
+
+/** The rules that demand nothing else of the value. */
+type Sieve = (value: Value, subject: Subject) => Rules;
+
+function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
+  const low = Float64Array.from(ranges, (each) => each.low);
+  const high = Float64Array.from(ranges, (each) => each.high);
+  return (value) => {
+    const number = Number(value);
+    const left: CompiledRule[] = [];
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i];
+      // What is no number is left to the rules.
+      const isOutside = number < (low[i] ?? NaN) || number > (high[i] ?? NaN);
+      if (!isOutside && rule !== undefined) left.push(rule);
+    }
+    return left;
+  };
+}
+
+function passing(rules: Rules, demands: readonly Tested[]): Sieve {
+  const tests = demands.map(({ test }) => test);
+  const isLeft = (test: Tested['test'], value: Value, subject: Subject): boolean => {
+    try {
+      return test.passes(value, subject);
+    } catch {
+      return true;
+    }
+  };
+  return (value, subject) => {
+    const left: CompiledRule[] = [];
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i];
+      const test = tests[i];
+      if (rule !== undefined && test !== undefined && isLeft(test, value, subject)) left.push(rule);
+    }
+    return left;
+  };
+}
+
+function newList(): Entry[] {
   return [];
 }
 

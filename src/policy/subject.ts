@@ -29,6 +29,12 @@ export interface Subject extends Numbers {
   readonly typed: TypedDataEffect | undefined;
 }
 
+/** A request in the form in which rules are asked about each of its effects. */
+export interface Question {
+  readonly request: PolicyRequest;
+  readonly subject: Subject;
+}
+
 const NOTHING = {
   chainId: undefined,
   txType: undefined,

@@ -153,7 +153,10 @@ export function compileValueTest(test: ValueTest): Test<Value> {
 function adapt<T>(test: Test<T>, convert: (value: Value) => T | undefined): Test<Value> {
   const optional = compileOptional(test);
   return {
-    passes: (value, subject) => optional.passes(convert(value), subject),
+    passes(value, subject) {
+      const converted = convert(value);
+      return converted !== undefined && test.passes(converted, subject);
+    },
     explain: (where, value, subject) => optional.explain(where, convert(value), subject),
   };
 }
@@ -213,7 +216,8 @@ export function compileMembers(members: readonly MemberTest[]): Test<Value> {
   };
 }
 
-function follow(value: Value, steps: readonly (number | string)[]): Value {
+/** What is at the end of the steps; undefined where they lead nowhere. */
+export function follow(value: Value, steps: readonly (number | string)[]): Value {
   let current = value;
   for (const step of steps) {
     if (typeof current !== 'object' || !Object.hasOwn(current, step)) return undefined;

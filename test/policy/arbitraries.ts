@@ -381,9 +381,59 @@ const breakGlass: Arbitrary = fc.record({
   operations: fc.constantFrom(['transaction'], ['transaction', 'typed-data', 'message']),
 }) as Arbitrary;
 
+/** More rules than are tried one by one: all of them about calls of few contracts and functions, and little else. */
+const crowd: fc.Arbitrary<JsonValue[]> = fc
+  .array(
+    fc.record({
+      kind: fc.oneof(
+        { weight: 7, arbitrary: fc.constant('allow') },
+        { weight: 1, arbitrary: fc.constantFrom('deny', 'require') },
+      ),
+      test: fc.oneof({ weight: 3, arbitrary: callTest }, { weight: 1, arbitrary: tokenTest }),
+      more: fc.option(condition(predicates['transaction']!, 1), { nil: undefined, freq: 3 }),
+      shape: fc.constantFrom('all', 'all', 'all', 'any'),
+      isShadow: fc.constantFrom(false, false, false, true),
+    }),
+    { minLength: 6, maxLength: 14 },
+  )
+  .map((members) => [...members, ALLOWED_BATCH].map(ruleOfCrowd));
+
+interface Member {
+  readonly kind: string;
+  readonly test: JsonValue;
+  readonly more: JsonValue | undefined;
+  readonly shape: string;
+  readonly isShadow: boolean;
+}
+
+function ruleOfCrowd({ kind, test, more, shape, isShadow }: Member): JsonValue {
+  const tests = more === undefined ? [test] : [test, more];
+  const common = { effect: kind, operations: ['transaction'], ...(isShadow && { mode: 'shadow' }) };
+  if (kind === 'require') return { ...common, approval: 'big', when: { [shape]: tests } };
+  if (kind === 'deny') return { ...common, when: { [shape]: tests } };
+  // A disjunction that leaves calldata open covers no call.
+  const all = [{ chainId: { in: CHAINS } }, { maxTotalFee: { lte: '1 ether' } }, { [shape]: tests }];
+  return { ...common, principals: { roles: ['signer'] }, keys: { names: ['*'] }, when: { all } };
+}
+
+const ALLOWED_BATCH: Member = {
+  kind: 'allow',
+  test: { call: { abi: 'router', fn: 'multicall' } },
+  more: undefined,
+  shape: 'all',
+  isShadow: false,
+};
+
 export const document = fc
   .tuple(
-    fc.array(rule, { minLength: 1, maxLength: 8 }),
+    fc.oneof(
+      { weight: 3, arbitrary: fc.array(rule, { minLength: 1, maxLength: 8 }) },
+      { weight: 2, arbitrary: crowd },
+      {
+        weight: 1,
+        arbitrary: fc.tuple(fc.array(rule, { minLength: 1, maxLength: 4 }), crowd).map((both) => both.flat()),
+      },
+    ),
     fc.option(limits, { nil: undefined }),
     fc.option(breakGlass, { nil: undefined, freq: 2 }),
   )

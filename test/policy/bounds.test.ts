@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../src/bytes.ts';
 import type { Intent, Transaction } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
-import { addressesOf, boundsOf } from '../../src/policy/bounds.ts';
+import { boundsOf } from '../../src/policy/bounds.ts';
 import type { Condition } from '../../src/policy/model.ts';
 import { calldata, members, typedDataOf } from '../effects/intents.ts';
 import {
@@ -342,14 +342,5 @@ describe('what holds on every path', () => {
     expect(boundsOf({ kind: 'any', path, of: [all, to(BOB)] })).toEqual(new Set(['to']));
     expect(boundsOf({ kind: 'not', path, of: all })).toEqual(new Set());
     expect(boundsOf(undefined)).toEqual(new Set());
-  });
-
-  test('gives the addresses without which nothing matches', () => {
-    expect(addressesOf({ kind: 'any', path, of: [to(ALICE), to(BOB)] })).toEqual(new Set([ALICE, BOB]));
-    expect(addressesOf({ kind: 'any', path, of: [to(ALICE), blobs] })).toBeUndefined();
-    expect(addressesOf({ kind: 'all', path, of: [to(ALICE, BOB), blobs, to(CAROL)] })).toEqual(
-      new Set([CAROL]),
-    );
-    expect(addressesOf({ kind: 'not', path, of: to(ALICE) })).toBeUndefined();
   });
 });

@@ -157,7 +157,7 @@ function statusOf(service: Service): Answer {
     audit: {
       origin: service.origin,
       size: service.log.size,
-      sinks: service.sinks.status().map((sink) => ({ ...sink })),
+      sinks: service.sinks.status().map(toJson),
       ...outsideOf(service.outside.status()),
     },
     time: new Date().toISOString(),
@@ -174,4 +174,9 @@ function outsideOf({ exposed, witnessed, anchored }: OutsideStatus): { readonly 
       anchored: { ...anchored, anchors: anchored.anchors.map((anchor) => ({ ...anchor })) },
     }),
   };
+}
+
+/** A copy with nothing but its own members, which is what JSON is. */
+function toJson<T extends object>(value: T): { [name in keyof T]: T[name] } {
+  return { ...value };
 }

@@ -20,11 +20,7 @@ export function splitViewTable(db: DatabaseSync): EvidenceReads & EvidenceWrites
   const acknowledge = db.prepare('UPDATE split_views SET acknowledged = 1');
 
   return {
-    evidence: () =>
-      (all.all() as unknown as Row[]).map(({ root, acknowledged, ...rest }) => {
-        const known = { ...rest, acknowledged: acknowledged === 1 };
-        return root === '' ? known : { ...known, root };
-      }),
+    evidence: () => (all.all() as unknown as Row[]).map(toEvidence),
     keepEvidence: ({ source, size, root = '', message }, time) => {
       insert.run(source, size, root, message, time);
     },
@@ -32,4 +28,8 @@ export function splitViewTable(db: DatabaseSync): EvidenceReads & EvidenceWrites
       acknowledge.run();
     },
   };
+}
+
+function toEvidence({ root, acknowledged, ...rest }: Row): ReturnType<EvidenceReads['evidence']>[number] {
+  return { ...rest, ...(root !== '' && { root }), acknowledged: acknowledged === 1 };
 }

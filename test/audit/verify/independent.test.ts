@@ -255,7 +255,9 @@ describe('the verifier in Python, on a copy that was changed', () => {
     const smaller = checkpoint((note) => note.replace(/\n\d+\n/, '\n250\n'));
     expect(await saysOf(nothing, { also: smaller })).toMatch(/^FAILED at entry/);
     const other = checkpoint((note) => note.replace(/^\S+/, 'countersign.local/other'));
-    expect(await saysOf(nothing, { also: other })).toMatch(/the checkpoint of \d+ entries is one of another log/);
+    expect(await saysOf(nothing, { also: other })).toMatch(
+      /the checkpoint of \d+ entries is one of another log/,
+    );
   });
 
   it('finds a log that was cut below a trusted checkpoint', async () => {
