@@ -97,6 +97,11 @@ describe('witnesses that nothing waits for', () => {
       code: 0,
       stdout: expect.stringMatching(/^cosigned +\d+ entries by witness\.test\/w\d, witness\.test\/w\d/m),
     });
+    const session = ['--url', service.url, '--token-file', path.join(service.data, 'admin.token')];
+    expect(await runCli(['audit', 'verify', ...session, '--vkey', vkey, ...demand, '2'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^cosigned +\d+ entries by witness/m),
+    });
     expect((await runCli([...logVerify, '4'])).stderr).toContain('cannot be had of 3 witnesses');
 
     await witnesses[0]!.stop();

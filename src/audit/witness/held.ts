@@ -6,6 +6,9 @@ export interface Hold {
   readonly time?: string;
 }
 
+/** Checkpoints with too few cosignatures that are remembered: those that nobody will come back to are forgotten. */
+const MAX_OPEN = 1_000;
+
 /** Who has cosigned what: enough of them on one checkpoint hold it. */
 export class Held<Witness> {
   readonly #quorum: number;
@@ -28,7 +31,11 @@ export class Held<Witness> {
     if (size <= this.#newest.size) return false;
     const cosigned = this.#tally.get(size) ?? new Map<Witness, bigint>();
     this.#tally.set(size, cosigned.set(witness, timestamp));
-    if (cosigned.size < this.#quorum) return false;
+    if (cosigned.size < this.#quorum) {
+      const [oldest] = this.#tally.keys();
+      if (oldest !== undefined && this.#tally.size > MAX_OPEN) this.#tally.delete(oldest);
+      return false;
+    }
     this.#newest = { size, ...timeOf([...cosigned.values()]) };
     for (const older of this.#tally.keys()) if (older <= size) this.#tally.delete(older);
     return true;
