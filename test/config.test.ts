@@ -49,6 +49,18 @@ describe('configuration', () => {
     expect(() => loadConfig({ listen }, {})).toThrow(/listen/);
   });
 
+  it('says which key of a witness is wrong, and that two have one', () => {
+    const witnesses = (first: string, second: string): string =>
+      file(
+        `audit: { witnesses: { quorum: 1, witnesses: [{ vkey: "${first}", url: "https://a" }, { vkey: "${second}", url: "https://b" }] } }`,
+      );
+    const good = 'witness.example/one+206daabb+BHOY3KsL39LEHfDhvDKhv3nOpm9cyvHDP8PmS/V8IwA3';
+    expect(() => loadConfig({ config: witnesses('nonsense', good) }, {})).toThrow(
+      /witnesses\.0\.vkey is not one/,
+    );
+    expect(() => loadConfig({ config: witnesses(good, good) }, {})).toThrow(/a key of its own each/);
+  });
+
   it('names what it does not know', () => {
     expect(() => loadConfig({ config: file('lisen: 127.0.0.1:1\n') }, {})).toThrow(
       /lisen is not a known field/,

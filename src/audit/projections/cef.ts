@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { canonicalize } from '../../jcs.ts';
 import type { Entry } from '../entry.ts';
 import { reasonOf, severityOf, viewOf, type Severity } from './kinds.ts';
-import type { ReadEntry } from './projection.ts';
+import type { ReadEntry } from './read-entry.ts';
 import { visible } from './text.ts';
 
 /** Of ArcSight, 0 to 10. */

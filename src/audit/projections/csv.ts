@@ -1,5 +1,5 @@
 import type { Entry } from '../entry.ts';
-import type { ReadEntry } from './projection.ts';
+import type { ReadEntry } from './read-entry.ts';
 import { reasonOf } from './kinds.ts';
 
 type Column = readonly [name: string, value: (read: ReadEntry) => string | number | undefined];

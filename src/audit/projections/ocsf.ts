@@ -1,6 +1,6 @@
 import type { Entry } from '../entry.ts';
 import { reasonOf, severityOf, viewOf, type Activity, type Severity } from './kinds.ts';
-import type { ReadEntry } from './projection.ts';
+import type { ReadEntry } from './read-entry.ts';
 import { oneLineJson } from './text.ts';
 
 /** Of the OCSF schema whose class API Activity (6003) this is. */

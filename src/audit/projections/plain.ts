@@ -1,4 +1,4 @@
-import type { ReadEntry } from './projection.ts';
+import type { ReadEntry } from './read-entry.ts';
 import { oneLineJson } from './text.ts';
 
 /**

@@ -1,22 +1,7 @@
-import { asBuffer } from '../../bytes.ts';
-import type { Entry } from '../entry.ts';
-import type { StoredEntry } from '../stored-entry.ts';
 import { toCef } from './cef.ts';
 import { toOcsf } from './ocsf.ts';
 import { toPlain } from './plain.ts';
-
-/** An entry as it is handed to the formats. */
-export interface ReadEntry {
-  readonly index: number;
-  /** RFC 6962 leaf hash, hex. */
-  readonly leafHash: string;
-  /** RFC 8785 JSON, as hashed. */
-  readonly text: string;
-  readonly entry: Entry;
-}
-
-/** An entry in the words of another system. One line without its end; pure, and no secret that the entry has not. */
-export type Projection = (read: ReadEntry) => string;
+import type { Projection } from './read-entry.ts';
 
 export const PROJECTION_NAMES = ['plain', 'ocsf', 'cef'] as const;
 export type ProjectionName = (typeof PROJECTION_NAMES)[number];
@@ -26,8 +11,3 @@ export const PROJECTIONS: { readonly [name in ProjectionName]: Projection } = {
   ocsf: toOcsf,
   cef: toCef,
 };
-
-export function readEntry({ index, leafHash, bytes }: StoredEntry): ReadEntry {
-  const text = asBuffer(bytes).toString('utf8');
-  return { index, leafHash: asBuffer(leafHash).toString('hex'), text, entry: JSON.parse(text) as Entry };
-}

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { CountersignError } from '../../errors.ts';
-import { readEntry, type Projection, type ReadEntry } from '../projections/projection.ts';
+import { readEntry, type Projection, type ReadEntry } from '../projections/read-entry.ts';
 import type { AuditReads } from '../stored-entry.ts';
 import { backoff, type Pace } from './backoff.ts';
 import type { Lag } from './stall-guard.ts';

@@ -1,4 +1,4 @@
-import type { ReadEntry } from '../projections/projection.ts';
+import type { ReadEntry } from '../projections/read-entry.ts';
 
 /** Entries that follow each other, as they are handed over together. */
 export interface Batch {

@@ -1,5 +1,5 @@
 import { severityOf, type Severity } from '../projections/kinds.ts';
-import type { ReadEntry } from '../projections/projection.ts';
+import type { ReadEntry } from '../projections/read-entry.ts';
 import { asciiJson, visible } from '../projections/text.ts';
 
 export interface SyslogForm {

@@ -63,8 +63,15 @@ export type WitnessSettings = Readonly<z.output<typeof witnessesSchema>>;
 
 /** What a cosignature signs does not say the name: one key would be counted as two witnesses. */
 function allDiffer(vkeys: readonly string[]): boolean {
-  const keys = vkeys.map(parseWitnessVkey);
+  const keys = vkeys.flatMap((text) => {
+    try {
+      return [parseWitnessVkey(text)];
+    } catch {
+      // Which is said where it stands.
+      return [];
+    }
+  });
   const names = new Set(keys.map(({ name }) => name));
   const publicKeys = new Set(keys.map(({ publicKey }) => publicKey.toString('hex')));
-  return names.size === vkeys.length && publicKeys.size === vkeys.length;
+  return names.size === keys.length && publicKeys.size === keys.length;
 }

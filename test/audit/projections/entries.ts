@@ -1,5 +1,5 @@
 import { encodeEntry, ENTRY_KINDS, OUTCOMES, type Entry, type EntryDraft } from '../../../src/audit/entry.ts';
-import { readEntry, type ReadEntry } from '../../../src/audit/projections/projection.ts';
+import { readEntry, type ReadEntry } from '../../../src/audit/projections/read-entry.ts';
 import { leafHash } from '../../../src/audit/tree/merkle.ts';
 import { entryOf, signedDraft, BODIES } from '../memory-log.ts';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { systemAct } from '../../../src/audit/act.ts';
 import type { EntryDraft } from '../../../src/audit/entry.ts';
 import { AuditLog } from '../../../src/audit/log.ts';
-import { readEntry, type ReadEntry } from '../../../src/audit/projections/projection.ts';
+import { readEntry, type ReadEntry } from '../../../src/audit/projections/read-entry.ts';
 import { toPlain } from '../../../src/audit/projections/plain.ts';
 import type { CursorWrites } from '../../../src/audit/sinks/cursors.ts';
 import { sinksSchema } from '../../../src/audit/sinks/settings.ts';
