@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { pagesOf, tail } from '../../audit/pages.ts';
 import { CSV_HEADER, toCsv } from '../../audit/projections/csv.ts';
-import { PROJECTIONS, readEntry, type Projection } from '../../audit/projections/projection.ts';
+import { PROJECTIONS } from '../../audit/projections/projection.ts';
+import { readEntry, type Projection } from '../../audit/projections/read-entry.ts';
 import { CountersignError, invalidField } from '../../errors.ts';
 import { Content, type Outgoing } from '../content.ts';
 import { entryFilter, entryTimes } from '../entry-filter.ts';
