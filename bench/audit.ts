@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { EntryDraft } from '../src/audit/entry.ts';
 import { AuditLog } from '../src/audit/log.ts';
+import type { EntryFilter } from '../src/audit/stored-entry.ts';
 import { ServedTree } from '../src/audit/served-tree.ts';
 import { verifyProof } from '../src/audit/verify/proof.ts';
 import { openSqliteStorage } from '../src/storage/sqlite/storage.ts';
@@ -37,6 +38,29 @@ const DRAFT: EntryDraft = {
   elapsedUs: 180,
 };
 
+/** Common values, rare ones, and some that never come together: a search has to find that out. */
+function draftAt(i: number): EntryDraft {
+  const isRare = i % 4_001 === 7;
+  return {
+    ...DRAFT,
+    outcome: isRare ? 'denied' : 'done',
+    actor: { ...DRAFT.actor, principal: `payments-${(i * 7_919) % 100}` },
+    key: { name: `treasury-${(i * 104_729) % 50}`, version: 1, address: `0x${'ab'.repeat(20)}` },
+    operation: i % 3 === 0 ? 'message' : 'transaction',
+    decision: { ...DRAFT.decision!, effect: isRare ? 'deny' : 'allow' },
+  };
+}
+
+const QUERIES: readonly EntryFilter[] = [
+  {},
+  { kind: 'sign' },
+  { principal: 'payments-5' },
+  { outcome: 'denied' },
+  { outcome: 'denied', principal: 'payments-5', key: 'treasury-3' },
+  { principal: 'payments-1', key: 'treasury-2' },
+  { kind: 'seal.sealed' },
+];
+
 const folder = mkdtempSync(path.join(tmpdir(), 'bench-audit-'));
 const storage = openSqliteStorage(folder, () => 'example.org/log');
 try {
@@ -45,7 +69,10 @@ try {
   const cpu = process.cpuUsage();
   while (log.size < ENTRIES) {
     const count = Math.min(BATCH, ENTRIES - log.size);
-    await Promise.all(Array.from({ length: count }, () => log.record(DRAFT, () => undefined)));
+    const from = log.size;
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => log.record(draftAt(from + i), () => undefined)),
+    );
   }
   const { user, system } = process.cpuUsage(cpu);
   const perEntry = (microseconds: number): string => (microseconds / ENTRIES).toFixed(1);
@@ -53,6 +80,14 @@ try {
   console.log(
     `append, ${BATCH} a commit: ${perEntry(user + system)} us CPU an entry (${perEntry(user)} user), ${perEntry(wall)} us wall`,
   );
+
+  for (const order of ['asc', 'desc'] as const) {
+    for (const filter of QUERIES) {
+      const from = order === 'asc' ? 0 : Number.MAX_SAFE_INTEGER;
+      const found = (): number => storage.reads.entries({ ...filter, order, from, limit: 101 }).length;
+      measure(`first page, ${order}, ${JSON.stringify(filter)}: ${found()} entries`, found, 51);
+    }
+  }
 
   const owner = notary('example.org/log');
   const checkpoint = { size: log.size, note: owner.note(log.size, log.tree.root()) };
@@ -75,12 +110,12 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-function measure(what: string, run: () => unknown): void {
-  const times = Array.from({ length: SAMPLES }, () => {
+function measure(what: string, run: () => unknown, samples = SAMPLES): void {
+  const times = Array.from({ length: samples }, () => {
     const start = performance.now();
     run();
     return performance.now() - start;
   }).toSorted((a, b) => a - b);
-  const at = (share: number): string => times[Math.floor(share * (SAMPLES - 1))]!.toFixed(2);
+  const at = (share: number): string => times[Math.floor(share * (samples - 1))]!.toFixed(2);
   console.log(`${what}: median ${at(0.5)} ms, p99 ${at(0.99)} ms`);
 }
