@@ -4,15 +4,19 @@ import { MAX_DATA_BYTES } from '../intent/fields.ts';
 
 /** Of a whole text. */
 export interface Pattern {
-  /** @throws CountersignError `unprocessable` for a text of more than 128 Ki UTF-16 units. */
+  /** UTF-16 units: 128 Ki, and fewer for a pattern that takes many steps for each. */
+  readonly longest: number;
+  /** @throws CountersignError `unprocessable` for a text that is longer. */
   matches(text: string): boolean;
 }
 
 export type CompiledPattern = { readonly value: Pattern } | { readonly problem: string };
 
 const MAX_LENGTH = 512;
-/** Instructions. Matching takes at most this many steps for a character, so it bounds the time of the longest text. */
+/** Instructions. Matching takes at most this many steps for a character. */
 const MAX_PROGRAM = 500;
+/** Of one text. A step takes 25 ns, where an automaton has to be built for each character three times as long. */
+const MAX_STEPS = 2 ** 21;
 
 /**
  * A regular expression in the syntax of RE2 (https://github.com/google/re2/wiki/Syntax), which matches in time linear
@@ -30,7 +34,8 @@ export function compilePattern(text: string): CompiledPattern {
   if (compiled.programSize() > MAX_PROGRAM) {
     return { problem: `needs more than ${MAX_PROGRAM} steps for a character; repeat fewer times` };
   }
-  return { value: { matches: (input) => matches(compiled, input) } };
+  const longest = Math.min(MAX_DATA_BYTES, Math.floor(MAX_STEPS / compiled.programSize()));
+  return { value: { longest, matches: (input) => matches(compiled, input, longest) } };
 }
 
 /** RE2 itself bounds repetition: 1000, in each other together. */
@@ -43,12 +48,9 @@ function compile(text: string): RE2JS | string {
   }
 }
 
-function matches(compiled: RE2JS, input: string): boolean {
-  if (input.length > MAX_DATA_BYTES) {
-    throw new CountersignError(
-      'unprocessable',
-      `patterns are for texts of at most ${MAX_DATA_BYTES} characters`,
-    );
+function matches(compiled: RE2JS, input: string, longest: number): boolean {
+  if (input.length > longest) {
+    throw new CountersignError('unprocessable', `this pattern is for texts of at most ${longest} characters`);
   }
   return compiled.testExact(input);
 }

@@ -118,8 +118,10 @@ describe('time', () => {
     'does not grow exponentially: %s',
     (text) => {
       const pattern = patternOf(text);
-      expect(pattern.matches(`${'a'.repeat(LONGEST - 1)}x`)).toBe(text.endsWith('x'));
-      expect(pattern.matches(`${'a'.repeat(LONGEST - 2)}cy`)).toBe(false);
+      const { longest } = pattern;
+      expect(longest).toBeGreaterThan(4_096);
+      expect(pattern.matches(`${'a'.repeat(longest - 1)}x`)).toBe(text.endsWith('x'));
+      expect(pattern.matches(`${'a'.repeat(longest - 2)}cy`)).toBe(false);
     },
   );
 
@@ -133,8 +135,24 @@ describe('time', () => {
       read.mockRestore();
       return count;
     };
-    const [small, large] = [reads(4_096), reads(32_768)];
-    expect(small).toBeGreaterThanOrEqual(4_096);
-    expect(large).toBeLessThan(8 * 32_768);
+    const [small, large] = [reads(1_024), reads(8_192)];
+    expect(small).toBeGreaterThanOrEqual(1_024);
+    expect(large).toBeLessThan(8 * 8_192);
+  });
+
+  it('looks at the fewer characters, the more steps each may take', () => {
+    const texts = ['a*', '(?s).*transfer.{0,40}usdc.*', '(?:.*a.{0,40}){3}b', 'a'.repeat(490)];
+    const longest = texts.map((text) => patternOf(text).longest);
+    expect(longest[0]).toBe(LONGEST);
+    expect(longest).toEqual(longest.toSorted((one, other) => other - one));
+    expect(longest.at(-1)).toBeGreaterThan(4_000);
+    for (const text of texts.slice(1)) {
+      const pattern = patternOf(text);
+      expect(pattern.longest).toBeLessThan(50_000);
+      expect(pattern.matches('x'.repeat(pattern.longest))).toBe(false);
+      expect(() => pattern.matches('x'.repeat(pattern.longest + 1))).toThrow(
+        expect.objectContaining({ code: 'unprocessable' }),
+      );
+    }
   });
 });
