@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leafHash } from '../../../src/audit/tree/merkle.ts';
 import { formatBundle, formatTileName, parseBundle, tileWidth } from '../../../src/audit/tree/tiles.ts';
+import { runCli } from '../../cli/run.ts';
 import { must, run, transfer, type Client, type Running } from '../../http/running.ts';
 import { makeDirectory } from '../../service.ts';
 
@@ -122,6 +124,62 @@ describe('the verifier in Python', () => {
     const args = ['--url', service.url, '--token-file', tokenFile, '--trusted', trusted];
     expect((await python([...args, '--vkey', first])).code).toBe(0);
     expect((await python([...args, '--vkey', now])).code).toBe(0);
+  });
+});
+
+describe('the verifier in Python, on an exported archive', () => {
+  const changed = async (sql: string): Promise<Ran> => {
+    const file = path.join(makeDirectory(), 'log.archive');
+    const exported = await runCli([
+      'audit',
+      'export',
+      '--format',
+      'archive',
+      '--data',
+      service.data,
+      '--output',
+      file,
+    ]);
+    expect(exported).toMatchObject({ code: 0 });
+    const db = new DatabaseSync(file);
+    db.exec(sql);
+    db.close();
+    return await python(['--archive', file, '--vkey', first]);
+  };
+
+  it('finds it good, from the first key on', async () => {
+    const { code, stdout } = await changed('');
+    expect(stdout).toMatch(/^OK\n[^]*\nkey rotations {2}1\ncheckpoints not checked {2}0\n/);
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    [
+      'an entry that was edited',
+      "UPDATE audit_entries SET entry = x'7b7d' WHERE idx = 9",
+      /^FAILED at entry 9: its bytes/,
+    ],
+    [
+      'an entry that is not there',
+      'DELETE FROM audit_entries WHERE idx = 9',
+      /^FAILED at entry 9: it is not there/,
+    ],
+    [
+      'a log that was cut',
+      'DELETE FROM audit_entries WHERE idx > 200',
+      /^FAILED at entry 201: the log is cut/,
+    ],
+    ['no checkpoint', 'DELETE FROM checkpoints', /^FAILED at entry 0: there is no checkpoint/],
+    ['no data', 'DELETE FROM audit_data', /^FAILED at entry \d+: the data that it names/],
+    [
+      'the note of another checkpoint',
+      'UPDATE checkpoints SET note = (SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1) WHERE size = (SELECT min(size) FROM checkpoints)',
+      /^FAILED at entry \d+: a checkpoint covers less/,
+    ],
+  ])('finds %s', async (_name, sql, why) => {
+    const { code, stdout } = await changed(sql);
+    expect(stdout).toMatch(why);
+    expect(code).toBe(1);
   });
 });
 
