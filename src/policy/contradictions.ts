@@ -141,7 +141,12 @@ function isEmptyDomain(all: readonly DomainTest[]): boolean {
 }
 
 function findMessage({ of }: Conjunction): Pathed | undefined {
-  return lastIf(of('message'), (all) => isEmptySiwe(all.flatMap(({ siwe }) => siwe ?? [])));
+  return lastIf(
+    of('message'),
+    (all) =>
+      isEmptySiwe(all.flatMap(({ siwe }) => siwe ?? [])) ||
+      isEmptyNumber(all.flatMap(({ len }) => len ?? [])),
+  );
 }
 
 function isEmptySiwe(all: readonly SiweTest[]): boolean {

@@ -68,16 +68,23 @@ function asTest(value: JsonValue): JsonValue {
 /** Stands for so many characters of patterns that compile. */
 const MISTAKEN_PATTERN = 1_024;
 
-/** `message: { re2 }` or `message: { siwe: { … } }`. */
+/** `message: { re2 }`, `message: { siwe: { … } }` or `message: { len: { … } }`. */
 export function readMessage(value: JsonValue, path: Path, context: Context): Predicate | undefined {
   const { problems, quota } = context;
-  const members = readMapping(value, path, problems, ['re2', 'siwe']);
+  const members = readMapping(value, path, problems, ['re2', 'siwe', 'len']);
   if (members === undefined) return undefined;
   if (members.size !== 1) {
-    problems.add(path, 'must have one of the two, re2 or siwe; for both, write { all: [{ message: … }, …] }');
+    problems.add(
+      path,
+      'must have one of the three, re2, siwe or len; for more, write { all: [{ message: … }, …] }',
+    );
   }
   const siwe = members.get('siwe');
   if (siwe !== undefined) return { kind: 'message', path, siwe: readSiwe(siwe, [...path, 'siwe'], context) };
+  if (members.has('len')) {
+    const len = readNumberTest(members.get('len'), [...path, 'len'], problems, parseInteger);
+    return { kind: 'message', path, len };
+  }
   const re2Path = [...path, 're2'];
   const re2 = members.has('re2') ? readText(members.get('re2'), re2Path, problems, /^/, '') : undefined;
   if (re2 === undefined) return undefined;

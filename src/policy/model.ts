@@ -154,13 +154,15 @@ export type Predicate =
       /** Needs `type`. */
       readonly message: readonly MemberTest[];
     }
-  /** Exactly one of the two. */
+  /** Exactly one of the three. */
   | {
       readonly kind: 'message';
       readonly path: Path;
       /** RE2 syntax; the whole text must match. */
       readonly re2?: string;
       readonly siwe?: SiweTest;
+      /** In bytes. */
+      readonly len?: NumberTest;
     }
   | { readonly kind: 'digest'; readonly path: Path; readonly purpose: PurposeTest };
 

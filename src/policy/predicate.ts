@@ -1,7 +1,7 @@
 import type { Effect, SiweMessage, TokenEffect } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
 import type { DecoderOf } from './decoders.ts';
-import type { DomainTest, MemberTest, Predicate, SiweTest } from './model.ts';
+import type { DomainTest, MemberTest, NumberTest, Predicate, SiweTest } from './model.ts';
 import { compilePattern } from './pattern.ts';
 import { amountOf, chainIdOf, tokenIdOf, tokenOf, type Subject } from './subject.ts';
 import {
@@ -167,8 +167,17 @@ function domainMembers({ name, version, verifyingContract, salt }: DomainTest): 
   );
 }
 
-export function compileMessage({ re2, siwe }: PredicateOf<'message'>): Check {
+export function compileMessage({ re2, siwe, len }: PredicateOf<'message'>): Check {
+  if (len !== undefined) return compileLength(len);
   return siwe === undefined ? compileText(re2 ?? '') : compileSiwe(siwe);
+}
+
+function compileLength(test: NumberTest): Check {
+  const length = compileOptional(compileNumberTest(test));
+  return {
+    holds: (subject) => length.passes(subject.messageLength, subject),
+    explain: (subject) => length.explain('message.len', subject.messageLength, subject),
+  };
 }
 
 function compileText(text: string): Check {

@@ -49,6 +49,13 @@ rules:
     keys: { names: ["*"] }
     operations: [message]
 
+  # A message of 32 bytes can be a hash, which a Safe or a smart account takes for consent to what it is the hash of.
+  # To sign none of those, remove the leading "# ":
+  # - id: no-hashes
+  #   effect: deny
+  #   operations: [message]
+  #   when: { message: { len: { eq: 32 } } }
+
   # Examples. To use one, remove the leading "# " of its lines and make it yours.
 
   # Pay named recipients on mainnet from keys with the tag "hot". Define the list above first.

@@ -25,6 +25,8 @@ export interface Subject extends Numbers {
   /** A type-4 transaction's list; an `authorization` is a list of one. */
   readonly authorizations: readonly { readonly chainId: bigint; readonly address: Hex }[];
   readonly purpose: string | undefined;
+  /** Of a message, in bytes. */
+  readonly messageLength: bigint | undefined;
   /** Of typed data, also where the effect is a call that it orders. */
   readonly typed: TypedDataEffect | undefined;
 }
@@ -49,6 +51,7 @@ const NOTHING = {
   blobs: 0,
   authorizations: [],
   purpose: undefined,
+  messageLength: undefined,
   typed: undefined,
 } as const;
 
@@ -71,6 +74,7 @@ export function subjectOf({ intent, effects, key: { address: signer }, now }: Po
     case 'digest':
       return { ...NOTHING, operation, signer, now, purpose: intent.purpose };
     case 'message':
+      return { ...NOTHING, operation, signer, now, messageLength: BigInt(intent.data.length / 2 - 1) };
     case 'key.export':
     default:
       return { ...NOTHING, operation, signer, now };
@@ -98,6 +102,7 @@ function subjectOfTransaction(transaction: Transaction, signer: Hex, now: number
     blobs: type === 3 ? transaction.blobVersionedHashes.length : 0,
     authorizations: type === 4 ? transaction.authorizationList : NOTHING.authorizations,
     purpose: undefined,
+    messageLength: undefined,
     typed: undefined,
   };
 }

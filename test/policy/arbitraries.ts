@@ -151,6 +151,7 @@ const typedTest: Arbitrary = fc
 
 const messageTest: Arbitrary = fc.oneof(
   fc.constantFrom('hello.*', '[a-z]+', 'x').map((re2) => ({ message: { re2 } })),
+  comparison(fc.constantFrom(1, 3, 11), [1, 3, 11]).map((len) => ({ message: { len } })),
   fc
     .record(
       {

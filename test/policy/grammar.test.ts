@@ -473,6 +473,7 @@ describe('predicates', () => {
       },
     ],
     ['a message by pattern', 'message', { message: { re2: 'Log in [0-9]+' } }, { re2: 'Log in [0-9]+' }],
+    ['a message by length', 'message', { message: { len: { eq: 32 } } }, { len: { eq: 32n } }],
     [
       'a message to log in',
       'message',
@@ -770,12 +771,17 @@ describe('predicates', () => {
       { typed: { type: MAIL, message: { '0': { eq: 1 } } } },
       'there is no "0" here: from, to, contents',
     ],
-    ['an empty message test', 'message', { message: {} }, 'message: must have one of the two, re2 or siwe'],
+    [
+      'an empty message test',
+      'message',
+      { message: {} },
+      'message: must have one of the three, re2, siwe or len',
+    ],
     [
       'both message tests',
       'message',
       { message: { re2: 'a', siwe: { domain: { eq: 'a' } } } },
-      'message: must have one of the two',
+      'message: must have one of the three',
     ],
     [
       'a pattern that does not compile',
@@ -784,6 +790,12 @@ describe('predicates', () => {
       'message.re2: is not a pattern of RE2',
     ],
     ['a lookahead', 'message', { message: { re2: '(?=a)' } }, 'message.re2: is not a pattern of RE2'],
+    [
+      'a length that none has',
+      'message',
+      { all: [{ message: { len: { lt: 32 } } }, { message: { len: { gt: 40 } } }] },
+      'all[1].message: can never hold',
+    ],
     ['a pattern by number', 'message', { message: { re2: 1 } }, 'message.re2: must be text'],
     ['an empty log-in', 'message', { message: { siwe: {} } }, 'message.siwe: restricts nothing'],
     [

@@ -399,9 +399,10 @@ function encodeType(types: Json, name: string): string {
     .join('');
 }
 
-function testsMessage(at: Case, { re2, siwe }: Json): Truth {
+function testsMessage(at: Case, { re2, siwe, len }: Json): Truth {
   const { effect, request } = at;
-  if (effect.kind !== 'message') return false;
+  if (effect.kind !== 'message' || request.intent.operation !== 'message') return false;
+  if (len !== undefined) return compare(at, len, BigInt(getBytes(request.intent.data).length));
   if (re2 !== undefined)
     return effect.text !== undefined && new RegExp(`^(?:${re2})$`, 'su').test(effect.text);
   // Somebody may read it as a log-in that the rule is about.

@@ -78,6 +78,7 @@ describe('the starter policy', () => {
       'dev-transfers',
       'dev-set-code',
       'messages',
+      'no-hashes',
       'mainnet-payouts',
       'dev-delegation',
       'login-typed-data',
@@ -85,6 +86,9 @@ describe('the starter policy', () => {
     const delegator = { ...OWNER, key: { ...OWNER.key, name: 'delegator', tags: ['login'] } };
     expect(full.evaluate(request(DELEGATION, delegator)).rule).toBe('dev-delegation');
     expect(full.evaluate(request({ ...DELEGATION, address: ALICE }, delegator)).effect).toBe('deny');
+    const hash = { operation: 'message', data: `0x${'ab'.repeat(32)}` } as const;
+    expect(full.evaluate(request(hash)).rule).toBe('no-hashes');
+    expect(policy.evaluate(request(hash)).rule).toBe('messages');
     expect(full.evaluate(request(TYPED_DATA, delegator)).rule).toBe('login-typed-data');
     expect(full.evaluate(request({ ...TRANSFER, chainId: 1n, to: BOB })).rule).toBe('mainnet-payouts');
     expect(full.evaluate(request({ ...TRANSFER, chainId: 1n })).effect).toBe('deny');
