@@ -15,7 +15,7 @@ export interface KindView {
   readonly otherwise: Severity;
 }
 
-/** What the formats of other systems say of each kind of entry. The table of it is in docs/audit.md. */
+/** What the formats of other systems say of each kind of entry. The table of it is in docs/audit-formats.md. */
 export const KIND_VIEWS: { readonly [kind in EntryKind]: KindView } = {
   'service.started': view('Service started', 'other', 1, 3),
   'service.stopped': view('Service stopped', 'other', 1, 3),

@@ -6,9 +6,12 @@ import { backoff, type Pace } from './backoff.ts';
 import type { Lag } from './stall-guard.ts';
 import { NotTaken, type Batch, type Sink } from './sink.ts';
 
-/** What is handed over at once: so many entries, or what first goes over so many bytes. */
-const MAX_ENTRIES = 500;
-const MAX_BYTES = 512 * 1024;
+/**
+ * What is handed over at once: so many entries, or what first goes over so many bytes. Putting them into words holds up
+ * everybody else for a few milliseconds.
+ */
+const MAX_ENTRIES = 200;
+const MAX_BYTES = 256 * 1024;
 /** Read at once from the storage. */
 const PAGE = 50;
 

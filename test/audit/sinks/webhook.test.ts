@@ -2,11 +2,13 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NotTaken } from '../../../src/audit/sinks/sink.ts';
 import { Webhook, type WebhookTarget } from '../../../src/audit/sinks/webhook.ts';
+import { makePki } from '../../http/pki.ts';
 import { batchOf, fedLog, indexesOf, isComplete, readAll, until, type FedLog } from './fed-log.ts';
 
 const NEVER = new AbortController().signal;
@@ -145,6 +147,82 @@ describe('a delivery', () => {
     const file = secretFile('short', Buffer.from('hunter2'));
     expect(() => new Webhook('soc', target({ secretFiles: [file] }))).toThrow(/must hold whsec_/);
     expect(() => new Webhook('soc', target({ secretFiles: [file] }))).not.toThrow(/hunter2|aHVudGVyMg/);
+  });
+});
+
+describe('over TLS', () => {
+  const pki = makePki();
+  afterAll(() => pki.remove());
+  const ca = pki.authority('soc');
+  const other = pki.authority('other');
+  const cert = pki.issue(ca, 'soc', 'subjectAltName=IP:127.0.0.1');
+  const wrong = pki.issue(ca, 'elsewhere', 'subjectAltName=DNS:elsewhere.example');
+  const own = pki.issue(ca, 'countersign', 'extendedKeyUsage=clientAuth');
+
+  async function secure(pem: { cert: Buffer; key: Buffer }, more: object = {}): Promise<string> {
+    server.close();
+    server = createSecureServer({ ...pem, ...more }, (req, res) => {
+      received.push({ headers: req.headers, body: '' });
+      req.resume().on('end', () => res.writeHead(204).end());
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  }
+
+  it('goes to who has a certificate for the name from the CA that was given, and to nobody else', async () => {
+    await fed.append(1);
+    const batch = batchOf(readAll(fed));
+    const url = await secure(cert.pem);
+    await expect(new Webhook('soc', target({ url })).deliver(batch, NEVER)).rejects.toThrow(/certificate/);
+    await expect(new Webhook('soc', target({ url, ca: other.cert })).deliver(batch, NEVER)).rejects.toThrow(
+      /certificate|verify/,
+    );
+    expect(received).toEqual([]);
+    await new Webhook('soc', target({ url, ca: ca.cert })).deliver(batch, NEVER);
+    expect(received).toHaveLength(1);
+    const elsewhere = await secure(wrong.pem);
+    await expect(
+      new Webhook('soc', target({ url: elsewhere, ca: ca.cert })).deliver(batch, NEVER),
+    ).rejects.toThrow(/altnames/);
+    expect(received).toHaveLength(1);
+  });
+
+  it('shows its own certificate and its authorization where that is asked for', async () => {
+    await fed.append(1);
+    const batch = batchOf(readAll(fed));
+    const url = await secure(cert.pem, { ca: ca.pem.cert, requestCert: true, rejectUnauthorized: true });
+    const authorizationFile = path.join(fed.folder, 'authorization');
+    writeFileSync(authorizationFile, 'Splunk 1234\n');
+    const known = target({ url, ca: ca.cert, cert: own.cert, key: own.key, authorizationFile });
+    await expect(new Webhook('soc', target({ url, ca: ca.cert })).deliver(batch, NEVER)).rejects.toThrow(
+      /certificate required|ECONNRESET|EPIPE|hang up/,
+    );
+    await new Webhook('soc', known).deliver(batch, NEVER);
+    expect(received.map(({ headers }) => headers.authorization)).toEqual(['Splunk 1234']);
+    writeFileSync(authorizationFile, 'a\u0007b');
+    expect(() => new Webhook('soc', known)).toThrow(/authorizationFile must begin with a line/);
+  });
+});
+
+describe('Retry-After', () => {
+  it.each([
+    ['3', 3_000, 3_000],
+    ['0', 0, 0],
+    ['86400', 3_600_000, 3_600_000],
+    ['soon', 0, 0],
+    ['-5', 0, 0],
+    [new Date(Date.now() + 600_000).toUTCString(), 500_000, 600_000],
+    [new Date(0).toUTCString(), 0, 0],
+  ])('%s is kept to, within an hour', async (value, least, most) => {
+    await fed.append(1);
+    answer = (res) => void res.writeHead(503, { 'retry-after': value }).end();
+    const failure: unknown = await new Webhook('soc', target())
+      .deliver(batchOf(readAll(fed)), NEVER)
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(NotTaken);
+    const { retryAfter } = failure as NotTaken;
+    expect(retryAfter).toBeGreaterThanOrEqual(least);
+    expect(retryAfter).toBeLessThanOrEqual(most);
   });
 });
 
