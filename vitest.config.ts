@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fault/**', 'node_modules/**'],
+    exclude: [
+      'test/fault/**',
+      // Whole services and witnesses, damaged again and again: `npm run test:audit` has them.
+      'test/e2e/{witnesses,anchors,sinks}.test.ts',
+      'test/audit/verify/{database,independent}.test.ts',
+      'node_modules/**',
+    ],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
