@@ -16,5 +16,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     pool: 'forks',
+    // Every core: by default one is left idle, and of two that is half.
+    maxWorkers: '100%',
   },
 });
