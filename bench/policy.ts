@@ -115,6 +115,12 @@ const coins = (to: Hex, amount: number): JsonValue => ({
   token: { token: 'coin', action: 'transfer', to: { in: [to] }, amount: { lte: String(amount) } },
 });
 
+/** Amounts around the ones that are asked for, which are in none. */
+const band = (i: number): JsonValue => ({
+  gte: String((10 * i + 5) * 10 ** 6),
+  lte: String((10 * i + 6) * 10 ** 6),
+});
+
 /** `RULES` of them in all: the ones given, one for the batch itself, one for transfers of coins, one for trades. */
 function desk(ruleAt: (i: number) => JsonValue | Members): CompiledPolicy {
   const last = [
@@ -131,7 +137,7 @@ function desk(ruleAt: (i: number) => JsonValue | Members): CompiledPolicy {
 
 /** In turn an allow, a deny and a require rule, for amounts that are not asked for. */
 function mixed(i: number): Members {
-  const when = call('trade', { 'order.amount': { lte: String(i) } });
+  const when = call('trade', { 'order.amount': band(i) });
   const [effect = 'allow'] = ['allow', 'deny', 'require'].slice(i % 3);
   return effect === 'allow'
     ? allowTransfers(when)
@@ -191,7 +197,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'five-call multicall, one function, rules that differ in an amount',
-    policy: desk((i) => call('trade', { 'order.amount': { lte: String(i) } })),
+    policy: desk((i) => call('trade', { 'order.amount': band(i) })),
     requests: trades,
     effect: 'allow',
   },
@@ -219,8 +225,8 @@ const CASES: readonly Case[] = [
     effect: 'allow',
   },
   {
-    name: 'five-call multicall, one function, rules that differ in a length',
-    policy: desk((i) => call('trade', { note: { len: { gte: 100 + i } } })),
+    name: 'five-call multicall, one function, rules that differ in what they exclude',
+    policy: desk((i) => call('trade', { 'order.to': { notIn: [addressOf(i), ALICE] } })),
     requests: trades,
     effect: 'allow',
   },

@@ -5,6 +5,7 @@ import {
   argumentOf,
   ENCODE_TYPE,
   KEY,
+  lengthOf,
   numberOf,
   PRINCIPAL,
   SELECTOR,
@@ -162,15 +163,16 @@ function fromValue(trait: Trait, test: ValueTest): readonly Restriction[] {
       return listed(trait, test.test.in);
     case 'text':
     case 'bytes': {
-      const { in: options, prefix } = test.test;
-      if (options !== undefined || prefix === undefined) return listed(trait, options);
-      return listed(startOf(trait, prefix.length), new Set([prefix]));
+      const { in: options, prefix, len } = test.test;
+      if (options !== undefined) return listed(trait, options);
+      if (prefix !== undefined) return listed(startOf(trait, prefix.length), new Set([prefix]));
+      return ofNumber(lengthOf(trait, test.kind), len);
     }
     case 'bool':
       return listed(trait, new Set([test.eq]));
     case 'list':
     default:
-      return [];
+      return ofNumber(lengthOf(trait, 'list'), test.len);
   }
 }
 

@@ -185,9 +185,12 @@ type Sieve = (value: Value, subject: Subject) => Rules;
 function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
   const low = Float64Array.from(ranges, (each) => each.low);
   const high = Float64Array.from(ranges, (each) => each.high);
+  const lowest = low.reduce((least, each) => Math.min(least, each), Infinity);
+  const highest = high.reduce((most, each) => Math.max(most, each), -Infinity);
   return (value) => {
     const number = Number(value);
     const left: CompiledRule[] = [];
+    if (number < lowest || number > highest) return left;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i];
       // What is no number is left to the rules.

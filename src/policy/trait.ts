@@ -124,3 +124,15 @@ export function startOf(trait: Trait, length: number): Trait {
         ?.flatMap((value) => (typeof value === 'string' ? value.slice(0, length) : [])),
   };
 }
+
+/** What `len` counts: UTF-16 units of a text, bytes, items of a list. */
+export function lengthOf(trait: Trait, kind: 'text' | 'bytes' | 'list'): Trait {
+  return {
+    name: `${trait.name}, length`,
+    read: (question, effect) =>
+      trait.read(question, effect)?.flatMap((value) => {
+        if (typeof value !== 'string' && !Array.isArray(value)) return [];
+        return BigInt(kind === 'bytes' ? value.length / 2 - 1 : value.length);
+      }),
+  };
+}

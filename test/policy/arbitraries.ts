@@ -1,6 +1,8 @@
 /** Random policy documents and requests, over few values so that rules and requests meet. */
 import * as fc from 'fast-check';
+import { CountersignError } from '../../src/errors.ts';
 import type { JsonValue } from '../../src/jcs.ts';
+import { compilePolicy } from '../../src/policy/policy.ts';
 import { CREATED, MAIL, PUNKS } from './arbitrary-requests.ts';
 import { ALICE, BOB, documentOf } from './fixtures.ts';
 
@@ -77,15 +79,16 @@ const tokenTest: Arbitrary = fc.oneof(
     .map((token) => ({ token: token as JsonValue })),
 );
 
+const swap = record({ amount: comparison(fc.constantFrom('0', '1', '2'), ['0', '1']), to: party }).map(
+  (args) => ({ fn: 'swap', args }),
+);
+
 const callTest: Arbitrary = fc
   .tuple(
     fc.option(addressTest, { nil: undefined }),
     fc.option(fc.boolean(), { nil: undefined, freq: 1 }),
     fc.oneof(
-      record({ amount: comparison(fc.constantFrom('0', '1', '2'), ['0', '1']), to: party }).map((args) => ({
-        fn: 'swap',
-        args,
-      })),
+      swap,
       record({
         recipients: fc.oneof(
           record({ every: party }),
@@ -384,18 +387,29 @@ const breakGlass: Arbitrary = fc.record({
 
 /** More rules than are tried one by one: all of them about calls of few contracts and functions, and little else. */
 const crowd: fc.Arbitrary<JsonValue[]> = fc
-  .array(
-    fc.record({
-      kind: fc.oneof(
-        { weight: 7, arbitrary: fc.constant('allow') },
-        { weight: 1, arbitrary: fc.constantFrom('deny', 'require') },
-      ),
-      test: fc.oneof({ weight: 3, arbitrary: callTest }, { weight: 1, arbitrary: tokenTest }),
-      more: fc.option(condition(predicates['transaction']!, 1), { nil: undefined, freq: 3 }),
-      shape: fc.constantFrom('all', 'all', 'all', 'any'),
-      isShadow: fc.constantFrom(false, false, false, true),
-    }),
-    { minLength: 6, maxLength: 14 },
+  .tuple(fc.constantFrom('allow', 'allow', 'allow', 'deny', 'require'), fc.boolean())
+  .chain(([most, isOfOne]) =>
+    fc.array(
+      fc.record({
+        kind: fc.oneof(
+          { weight: 7, arbitrary: fc.constant(most) },
+          { weight: 1, arbitrary: fc.constantFrom('allow', 'deny', 'require') },
+        ),
+        test: fc.oneof(
+          { weight: isOfOne ? 20 : 0, arbitrary: swap.map((test) => ({ call: { abi: 'router', ...test } })) },
+          { weight: 4, arbitrary: callTest },
+          { weight: 2, arbitrary: tokenTest },
+          {
+            weight: 1,
+            arbitrary: fc.constantFrom('swap', 'fill', 'pay').map((fn) => ({ call: { abi: 'router', fn } })),
+          },
+        ),
+        more: fc.option(condition(predicates['transaction']!, 1), { nil: undefined, freq: 3 }),
+        shape: fc.constantFrom('all', 'all', 'all', 'any'),
+        isShadow: fc.constantFrom(false, false, false, true),
+      }),
+      { minLength: 6, maxLength: 14 },
+    ),
   )
   .map((members) => [...members, ALLOWED_BATCH].map(ruleOfCrowd));
 
@@ -445,3 +459,17 @@ export const document = fc
     if (glass !== undefined) made['breakGlass'] = glass;
     return made;
   });
+
+/** The document with the rules that compile; the rest are not the evaluator's business. */
+export function compilable(whole: { [name: string]: JsonValue }): { [name: string]: JsonValue } {
+  const rules = (whole['rules'] as JsonValue[]).filter((one) => {
+    try {
+      compilePolicy({ ...whole, rules: [one] });
+      return true;
+    } catch (error) {
+      if (error instanceof CountersignError && error.code === 'invalid_request') return false;
+      throw error;
+    }
+  });
+  return { ...whole, rules };
+}

@@ -1,11 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { CountersignError } from '../../src/errors.ts';
 import type { Transaction } from '../../src/intent/intent.ts';
 import type { JsonValue } from '../../src/jcs.ts';
 import { compilePolicy, loadPolicy } from '../../src/policy/policy.ts';
-import { document, ROLES, TAGS } from './arbitraries.ts';
+import { compilable, document, ROLES, TAGS } from './arbitraries.ts';
 import { BOB } from './fixtures.ts';
 import { NOW, policyRequest, transaction } from './arbitrary-requests.ts';
 import { decodeEffects } from '../../src/effects/decode.ts';
@@ -16,20 +15,6 @@ const SEED = 20_261_124;
 /** Each with ten requests; `npm run test:policy` asks for more. */
 const DOCUMENTS = Number(process.env['POLICY_CASES'] ?? 20_000) / 10;
 const REQUESTS_EACH = 10;
-
-/** The document with the rules that compile; the rest are not the evaluator's business. */
-function compilable(whole: { [name: string]: JsonValue }): { [name: string]: JsonValue } {
-  const rules = (whole['rules'] as JsonValue[]).filter((one) => {
-    try {
-      compilePolicy({ ...whole, rules: [one] });
-      return true;
-    } catch (error) {
-      if (error instanceof CountersignError && error.code === 'invalid_request') return false;
-      throw error;
-    }
-  });
-  return { ...whole, rules };
-}
 
 function show(value: unknown): string {
   return JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? `${one}n` : one));
