@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [
       'test/fault/**',
+      'test/lifecycle/**',
       // Whole services and witnesses, damaged again and again: `npm run test:audit` has them.
       'test/e2e/{witnesses,anchors,sinks}.test.ts',
       'test/audit/verify/{database,independent}.test.ts',

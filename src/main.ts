@@ -15,7 +15,7 @@ import { systemAct } from './audit/act.ts';
 import { Checkpointer } from './audit/checkpointer.ts';
 import { ClockWatch } from './audit/clock-watch.ts';
 import { AuditGate } from './audit/gate.ts';
-import { AuditLog } from './audit/log.ts';
+import { AuditLog, type CommitProbe } from './audit/log.ts';
 import { Outside } from './audit/outside.ts';
 import type { CursorWrites } from './audit/sinks/cursors.ts';
 import { Sinks } from './audit/sinks/sinks.ts';
@@ -74,11 +74,11 @@ const SINK_GRACE_MS = 3_000;
 const HOUSEKEEPING_MS = 10 * 60 * 1000;
 
 /** The composition root: builds every part, hands each its dependencies, and starts them in order. */
-export async function startService(config: Config, log: Log): Promise<RunningService> {
+export async function startService(config: Config, log: Log, probe?: CommitProbe): Promise<RunningService> {
   const version = packageVersion();
   const storage = openSqliteStorage(config.data, () => `countersign.local/${randomBytes(8).toString('hex')}`);
   const { reads, origin } = storage;
-  const audit = new AuditLog<StorageTx>(storage, { node: config.node, version });
+  const audit = new AuditLog<StorageTx>(storage, { node: config.node, version }, undefined, probe);
   const system = systemAct<StorageTx>(audit);
   const clock = new ClockWatch(system);
   const cursors: CursorWrites = {

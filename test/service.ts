@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -26,6 +27,10 @@ export interface RunningService {
   readonly demo: Client;
   /** Everything that the service wrote to standard error so far. */
   stderr(): string;
+  /** How it ended, once it has: `exit code 0` or `signal SIGKILL`. */
+  readonly ended: Promise<string>;
+  /** Sends a message to a `program` that listens, and waits for its answer. */
+  tell(message: object): Promise<void>;
   /** SIGTERM, and waits until both processes are gone. Throws when it takes over 15 s or does not end well. Does nothing after `kill`. */
   stop(): Promise<void>;
   /** SIGKILL to the API process only. Resolves when it is gone; its signer process is on its own then. */
@@ -40,6 +45,8 @@ export interface StartOptions {
   readonly logLevel?: 'info' | 'warn' | 'error' | 'silent';
   /** Further arguments of `countersign start`. */
   readonly args?: readonly string[];
+  /** What is run instead of `countersign start`, with the same arguments. */
+  readonly program?: readonly [string, ...string[]];
 }
 
 /** The command, as a person runs it. */
@@ -69,7 +76,10 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
   const { data = makeDirectory(), logLevel = 'error', args = [] } = options;
   if (options.policy !== undefined)
     writeFileSync(path.join(data, 'policy.yaml'), options.policy, { mode: 0o600 });
-  const { child, outcome, ended, stderr } = launch(['--data', data, '--log-level', logLevel, ...args]);
+  const { child, outcome, ended, stderr } = launch(
+    ['--data', data, '--log-level', logLevel, ...args],
+    options.program,
+  );
   let killed = false;
   const url = await outcome;
   if (typeof url !== 'string') throw new Error(`the service did not start: ${url.reason}: ${stderr()}`);
@@ -93,6 +103,12 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
     admin: client(adminToken),
     demo: client(demoToken),
     stderr,
+    ended,
+    tell: async (message) => {
+      const answered = once(child, 'message');
+      child.send(message);
+      await answered;
+    },
     stop: async () => {
       if (killed) return;
       const processes = [pid, ...childrenOf(pid)];
@@ -135,10 +151,11 @@ interface Launched {
   readonly stderr: () => string;
 }
 
-function launch(args: readonly string[]): Launched {
-  const child = spawn(LAUNCHER, ['start', '--listen', '127.0.0.1:0', ...args], {
+function launch(args: readonly string[], program?: StartOptions['program']): Launched {
+  const [command, ...leading] = program ?? [LAUNCHER, 'start'];
+  const child = spawn(command, [...leading, '--listen', '127.0.0.1:0', ...args], {
     env: { PATH: process.env['PATH'] },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(program === undefined ? [] : (['ipc'] as const))],
   });
   running.add(child);
   const ended = new Promise<string>((resolve) => {

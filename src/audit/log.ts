@@ -48,6 +48,12 @@ export interface LogStorage<Tx> {
   nested<T>(work: () => T): T;
 }
 
+/**
+ * Told of every entry at the last moment at which nothing of its commit is on disk, and at the first at which all of
+ * it is and nobody has been answered. Tests end the process there.
+ */
+export type CommitProbe = (kind: string, when: 'before' | 'after') => void;
+
 interface Item<Tx> {
   readonly draft: Recordable;
   readonly effects: (tx: Tx, receipt: Receipt) => unknown;
@@ -68,6 +74,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   readonly #storage: LogStorage<Tx>;
   readonly #service: EntryService;
   readonly #now: () => Date;
+  readonly #probe: CommitProbe | undefined;
   #head: LogHead;
   #queue: Item<Tx>[] = [];
   /** While an entry is made that tells how far the log is. */
@@ -79,9 +86,11 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     storage: LogStorage<Tx>,
     service: Omit<EntryService, 'epoch'>,
     now: () => Date = () => new Date(),
+    probe?: CommitProbe,
   ) {
     this.#storage = storage;
     this.#now = now;
+    this.#probe = probe;
     this.#head = storage.head();
     this.#service = { ...service, epoch: this.#head.frontier.size };
   }
@@ -192,6 +201,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     const now = this.#now().toISOString();
     const time = now > this.#head.time ? now : this.#head.time;
     const head = { frontier, time };
+    const written: string[] = [];
     this.#storage.commit((tx) => {
       for (const item of batch) {
         try {
@@ -215,13 +225,16 @@ export class AuditLog<Tx> implements Recorder<Tx> {
             return value;
           });
           settle.push(() => item.resolve(value));
+          if (this.#probe !== undefined) written.push(item.draft.kind);
         } catch (error) {
           if (!(error instanceof CountersignError)) throw error;
           settle.push(() => item.reject(error));
         }
       }
       tx.saveHead(head);
+      for (const kind of written) this.#probe?.(kind, 'before');
     });
+    for (const kind of written) this.#probe?.(kind, 'after');
     return head;
   }
 }
