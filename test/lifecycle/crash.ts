@@ -24,6 +24,8 @@ export interface ClockedService extends RunningService {
 
 const CHILD = path.resolve(import.meta.dirname, 'crash-child.ts');
 const DIES_MS = 20_000;
+/** Between the break of a connection and the end of the process. */
+const BROKEN_MS = 2_000;
 const SIGNER_GONE_MS = 5_000;
 
 /** Both points of the commit of an entry of each kind. */
@@ -57,18 +59,18 @@ export async function crashAt(
     throw error;
   }
   const processes = [service.pid, ...childrenOf(service.pid)];
+  let failure: Error | undefined;
   const working = work(clocked(service)).then(
-    () => undefined,
-    (error: unknown) => error,
+    () => sleep(DIES_MS),
+    async (error: unknown) => {
+      failure = error instanceof Error ? error : new Error(String(error));
+      await sleep(BROKEN_MS);
+    },
   );
-  const dead = service.ended.then(() => 'dead' as const);
-  const failure = await Promise.race([dead, working]);
-  if (failure !== 'dead') await Promise.race([dead, sleep(failure === undefined ? DIES_MS : 1_000)]);
-  const ending = await Promise.race([service.ended, undefined]);
-  if (ending === undefined) {
+  const ending = await Promise.race([service.ended, working]);
+  if (typeof ending !== 'string') {
     await service.kill();
-    if (failure !== undefined) throw failure;
-    throw new Error(`the service lived on: no ${point.when} ${point.kind}`);
+    throw failure ?? new Error(`the service lived on: no ${point.when} ${point.kind}`);
   }
   if (ending !== 'signal SIGKILL') throw new Error(`the service ended with ${ending}: ${service.stderr()}`);
   const gone = await Promise.all(processes.map(async (each) => await untilGone(each, SIGNER_GONE_MS)));
@@ -87,9 +89,8 @@ function programOf({ clockMs = 0 }: ClockOptions, point?: Point): [string, ...st
 }
 
 function clocked(service: RunningService): ClockedService {
-  const { tell } = service;
   // Not spread: it has getters.
   return Object.assign(service, {
-    setClock: async (aheadMs: number): Promise<void> => await tell({ clockMs: aheadMs }),
+    setClock: async (aheadMs: number): Promise<void> => await service.tell({ clockMs: aheadMs }),
   });
 }
