@@ -120,7 +120,7 @@ export async function completeFirstStart(
   const tokenFile = path.join(config.data, DEMO_TOKEN_FILE);
   let demo: FirstStart['demo'];
   if (config.demo && parts.unsealed) {
-    const found = keys.list({}, '', 1)[0];
+    const found = keys.directory.list({}, '', 1)[0];
     const key = found ?? (await keys.create(act, { name: DEMO_KEY, tags: ['demo'] }));
     await ensurePrincipal(act, reads, 'demo', ['signer'], tokenFile);
     demo = { tokenFile, address: keys.version(key, key.primary).address };

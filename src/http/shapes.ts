@@ -4,7 +4,8 @@ import { ROLES } from '../access/roles.ts';
 import { PROPOSAL_STATES } from '../approvals/proposal.ts';
 import { REQUEST_STATES } from '../approvals/request.ts';
 import { OPERATIONS } from '../intent/intent.ts';
-import { KEY_VERSION_STATES, NAME } from '../keystore/keys.ts';
+import { NAME } from '../keystore/keys.ts';
+import { KEY_VERSION_STATES } from '../keystore/life-cycle.ts';
 
 /** Shapes that several routes share, of what comes in and what goes out. */
 
@@ -56,6 +57,10 @@ const hex = (bytes: number): z.ZodString =>
   z
     .string()
     .regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`), `must be 0x and ${bytes * 2} lower-case hex digits`);
+const timeOfDay = z
+  .string()
+  .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time of day, HH:MM')
+  .meta({ description: 'UTC, HH:MM.' });
 const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
 
 /** A whole number in a path or a query. Digits only: `0x1`, `1e0` and `01` would be other spellings of `1`. */
@@ -86,11 +91,19 @@ export function pageOf(item: z.ZodType): z.ZodObject {
   });
 }
 
+export const rotationScheduleSchema = z.strictObject({
+  everyDays: z.int().min(1).max(3_650),
+  window: z
+    .strictObject({ from: timeOfDay, to: timeOfDay })
+    .optional()
+    .meta({ description: 'When it may begin; at any time when absent.' }),
+});
+
 export const keyShape = z.strictObject({
   name: nameSchema,
   tags: z.array(z.string()),
-  state: z.enum(KEY_VERSION_STATES),
-  primary: z.int(),
+  state: z.enum(KEY_VERSION_STATES).meta({ description: 'Of the primary.' }),
+  primary: z.int().meta({ description: 'The version that signs when none is named.' }),
   versions: z.array(
     z.strictObject({
       version: z.int(),
@@ -100,8 +113,16 @@ export const keyShape = z.strictObject({
       origin: z.enum(['generated', 'imported']),
       createdAt: time,
       lastUsedAt: time.optional(),
+      stateReason: z.string().optional().meta({ description: 'Why the state was changed last.' }),
+      stateChangedAt: time.optional(),
+      supersededAt: time.optional(),
+      compromisedAt: time.optional(),
+      destroyAt: time.optional(),
+      destroyedAt: time.optional(),
     }),
   ),
+  exportable: z.boolean(),
+  rotation: rotationScheduleSchema.optional(),
   createdAt: time,
 });
 

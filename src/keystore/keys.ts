@@ -1,22 +1,25 @@
 import type { Hex } from '../bytes.ts';
+import type { KeyVersionState, Standing } from './life-cycle.ts';
 
 /** `[a-z0-9][a-z0-9._-]{0,62}`: no case, no Unicode, so that a name has one spelling. */
 export const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-/** An enabled version signs; a disabled one does not, until it is enabled again. */
-export const KEY_VERSION_STATES = ['enabled', 'disabled'] as const;
-export type KeyVersionState = (typeof KEY_VERSION_STATES)[number];
-
-export interface KeyVersion {
+export interface KeyVersion extends Standing {
   /** Counts from 1. */
   readonly version: number;
   readonly address: Hex;
   /** Uncompressed SEC 1 point, 65 bytes. */
   readonly publicKey: Hex;
-  readonly state: KeyVersionState;
   readonly origin: 'generated' | 'imported';
   readonly createdAt: string;
   readonly lastUsedAt?: string;
+}
+
+/** When a key is rotated unasked. */
+export interface RotationSchedule {
+  readonly everyDays: number;
+  /** Times of day, UTC, `HH:MM`, between which it may begin; at any time when absent. */
+  readonly window?: { readonly from: string; readonly to: string };
 }
 
 /** A named role, such as `treasury`, with one key pair a version. */
@@ -27,23 +30,54 @@ export interface Key {
   readonly createdAt: string;
   /** The version that signs when the caller names none. */
   readonly primary: number;
+  /** Whether it may be exported at all; said when it is made. */
+  readonly exportable: boolean;
+  /** It exists to be stolen: whoever uses it gives himself away. So no answer shows this to those who may use keys. */
+  readonly canary: boolean;
+  readonly rotation?: RotationSchedule;
   readonly versions: readonly KeyVersion[];
+}
+
+/** A sealed private key where it is kept. */
+export interface SealedVersion {
+  readonly keyId: string;
+  readonly version: number;
+  readonly address: Hex;
+  readonly sealed: Uint8Array;
 }
 
 export interface KeyReads {
   keys(): Key[];
-  /** The sealed private key (envelope.ts). Throws `not_found`. */
+  /** The sealed private key (envelope.ts). Throws `not_found`; `key_state` once it is erased. */
   sealedKey(keyId: string, version: number): Uint8Array;
+  /**
+   * Those sealed under a term before this one, in the order of key id and version, from the place after `after` on.
+   * Erased ones are not among them.
+   */
+  sealedBefore(
+    term: number,
+    after: Pick<SealedVersion, 'keyId' | 'version'> | undefined,
+    limit: number,
+  ): SealedVersion[];
 }
 
 export interface KeyWrites {
-  /** Throws `conflict` when the name is taken or a version's address is already kept here. */
+  /** With its versions, of which it has one. Throws `conflict` when the name is taken or the address is already kept here. */
   insertKey(key: Key, sealed: Uint8Array): void;
+  /** Throws `conflict` when the version is there, or its address is already kept here. */
+  addVersion(keyId: string, version: KeyVersion, sealed: Uint8Array): void;
   /**
-   * Notes that a version signed. Throws `key_state` unless it is enabled at this point of the log, so that no
-   * signature comes after the entry that disabled its key.
+   * Notes that a version signed. Throws `key_state` unless it is in a state that signs at this point of the log, so that
+   * no signature comes after the entry that disabled its key.
    */
   markUsed(keyId: string, version: number, time: string): void;
-  /** Throws `key_state` unless the version is in state `from`. */
-  setKeyState(keyId: string, version: number, from: KeyVersionState, to: KeyVersionState): void;
+  /** The whole standing of a version (life-cycle.ts `move`). Throws `key_state` unless it is in one of the states `from`. */
+  setKeyState(keyId: string, version: number, from: readonly KeyVersionState[], standing: Standing): void;
+  /** Compare and swap. Throws `conflict` unless `from` is the primary, and `not_found` where there is no version `to`. */
+  setPrimary(keyId: string, from: number, to: number): void;
+  /** Overwrites the sealed private key with nothing; for the commit that makes the version a destroyed one. */
+  eraseSealed(keyId: string, version: number): void;
+  /** Compare and swap. Throws `conflict` unless `before` is what is kept. */
+  replaceSealed(keyId: string, version: number, before: Uint8Array, after: Uint8Array): void;
+  setRotationSchedule(keyId: string, schedule: RotationSchedule | undefined): void;
 }

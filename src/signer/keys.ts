@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
-import type { JsonValue } from '../jcs.ts';
-import type { Key, KeyReads, KeyVersion, KeyVersionState, KeyWrites } from '../keystore/keys.ts';
+import type { Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
+import { move, originsOf, type AskedTransition, type Standing } from '../keystore/life-cycle.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
 import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
+import {
+  changeVersion,
+  KeyDirectory,
+  keyToJson,
+  signingVersionOf,
+  subjectOf,
+  versionOf,
+} from './directory.ts';
 
 export interface NewKeyRequest {
   readonly name: string;
@@ -16,62 +24,34 @@ export type ImportSource =
   | { readonly type: 'private-key'; readonly privateKey: Buffer }
   | { readonly type: 'web3-v3'; readonly keystore: unknown; readonly password: Buffer };
 
-export interface KeyFilter {
-  readonly tag?: string | undefined;
-  readonly state?: KeyVersionState | undefined;
-  readonly address?: string | undefined;
-}
-
-/**
- * The keys of the service. The directory is read from storage once and follows each commit, so that finding a key
- * costs the same with ten keys and a hundred thousand.
- */
+/** The keys of the service, and what is done with one. */
 export class KeyService {
+  readonly directory: KeyDirectory;
   readonly #reads: KeyReads;
   readonly #custody: Custody;
-  readonly #byName: Map<string, Key>;
+  readonly #now: () => Date;
   readonly #material = new Map<string, KeyMaterial>();
 
-  constructor(reads: KeyReads, custody: Custody) {
+  constructor(reads: KeyReads, custody: Custody, now: () => Date = () => new Date()) {
+    this.directory = new KeyDirectory(reads);
     this.#reads = reads;
     this.#custody = custody;
-    this.#byName = new Map(reads.keys().map((key) => [key.name, key]));
-  }
-
-  /** In the order of their names. Throws nothing; an unknown cursor is a place in that order like any other. */
-  list(filter: KeyFilter, after: string, limit: number): Key[] {
-    return [...this.#byName.values()]
-      .filter((key) => key.name > after && matches(key, filter))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .slice(0, limit);
+    this.#now = now;
   }
 
   /** Throws `not_found`. */
   get(name: string): Key {
-    const key = this.#byName.get(name);
-    if (key === undefined) throw new CountersignError('not_found', `there is no key named ${name}`);
-    return key;
+    return this.directory.get(name);
   }
 
   /** The version that is to sign: the one asked for, or the primary. Throws `not_found` or `key_state`. */
   signingVersion(key: Key, wanted: number | undefined): KeyVersion {
-    const version = this.version(key, wanted ?? key.primary);
-    if (version.state !== 'enabled') {
-      throw new CountersignError(
-        'key_state',
-        `version ${version.version} of key ${key.name} is ${version.state}`,
-      );
-    }
-    return version;
+    return signingVersionOf(key, wanted);
   }
 
   /** Throws `not_found`. */
   version(key: Key, number: number): KeyVersion {
-    const version = key.versions.find((candidate) => candidate.version === number);
-    if (version === undefined) {
-      throw new CountersignError('not_found', `key ${key.name} has no version ${number}`);
-    }
-    return version;
+    return versionOf(key, number);
   }
 
   material(key: Key, { version, address }: KeyVersion): KeyMaterial {
@@ -131,35 +111,42 @@ export class KeyService {
     return await this.#insert(act, 'key.imported', key, sealed, known);
   }
 
-  /** Disable or enable a version. No signature is released after the answer of a disable. */
-  async setState(
+  /**
+   * Changes the state of a version, by the table of the life cycle. It has taken effect when this returns: no signature
+   * is released after the answer of a disable. Throws `not_found`, or `key_state` with what is possible instead; that
+   * somebody tried is logged, too.
+   */
+  async transition(
     act: Act<KeyWrites>,
     key: Key,
     number: number,
-    to: KeyVersionState,
+    transition: AskedTransition,
     reason: string,
   ): Promise<Key> {
-    const { state: from, address } = this.version(key, number);
-    if (from === to)
-      throw new CountersignError('key_state', `version ${number} of key ${key.name} is ${to} already`);
-    const changed = changeVersion(key, number, { state: to });
-    const draft = {
-      kind: 'key.state_changed',
-      outcome: 'done',
-      key: { name: key.name, version: number, address },
-      detail: { from, to, reason },
-    } as const;
-    await act.commit(draft, (tx) => {
-      tx.setKeyState(key.id, number, from, to);
-      return keyToJson(changed);
-    });
-    this.#byName.set(key.name, changeVersion(this.get(key.name), number, { state: to }));
-    return this.get(key.name);
+    const version = this.version(key, number);
+    const { state: from, address } = version;
+    const entry = { kind: 'key.state_changed', key: { name: key.name, version: number, address } } as const;
+    try {
+      const standing = move(subjectOf(key, number), version, transition, { time: this.#time(), reason });
+      const stood = (before: KeyVersion): KeyVersion => ({ ...identityOf(before), ...standing });
+      const detail = { transition, from, to: standing.state, reason };
+      await act.commit({ ...entry, outcome: 'done', detail }, (tx) => {
+        tx.setKeyState(key.id, number, originsOf(transition), standing);
+        return keyToJson(changeVersion(key, number, stood));
+      });
+      return this.directory.change(key.name, number, stood);
+    } catch (error) {
+      if (error instanceof CountersignError && error.code === 'key_state') {
+        const detail = { transition, from, reason, why: error.message };
+        await act.record({ ...entry, outcome: 'refused', detail });
+      }
+      throw error;
+    }
   }
 
   /** Follows a commit that marked the version as used. */
   noteUse(name: string, number: number, time: string): void {
-    this.#byName.set(name, changeVersion(this.get(name), number, { lastUsedAt: time }));
+    this.directory.change(name, number, (version) => ({ ...version, lastUsedAt: time }));
   }
 
   async #open(newPair: NewKey, source: ImportSource): Promise<SealedKey> {
@@ -168,8 +155,12 @@ export class KeyService {
       : await this.#custody.importKeystore(newPair, source.keystore, source.password);
   }
 
+  #time(): string {
+    return this.#now().toISOString();
+  }
+
   #refuseTaken(name: string): void {
-    if (this.#byName.has(name))
+    if (this.directory.has(name))
       throw new CountersignError('conflict', `there is a key named ${name} already`);
   }
 
@@ -190,7 +181,7 @@ export class KeyService {
       tx.insertKey(key, sealed);
       return keyToJson(key);
     });
-    this.#byName.set(key.name, key);
+    this.directory.put(key);
     return key;
   }
 }
@@ -204,39 +195,26 @@ function publicity({ address, weakness }: SealedKey): Publicity | undefined {
   return weakness === undefined ? undefined : { weakness };
 }
 
-/** The key as the API shows it. */
-export function keyToJson(key: Key): { readonly [name: string]: JsonValue } {
-  const state = key.versions.some(({ state }) => state === 'enabled') ? 'enabled' : 'disabled';
-  return {
-    name: key.name,
-    tags: key.tags,
-    state,
-    primary: key.primary,
-    versions: key.versions.map((version) => ({ ...version })),
-    createdAt: key.createdAt,
-  };
+/** What never changes of a version, and when it was used last: all but its standing. */
+function identityOf(version: KeyVersion): Omit<KeyVersion, keyof Standing> {
+  const { address, publicKey, origin, createdAt, lastUsedAt } = version;
+  const used = lastUsedAt !== undefined && { lastUsedAt };
+  return { version: version.version, address, publicKey, origin, createdAt, ...used };
 }
 
 function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin'], sealed: SealedKey): Key {
   const createdAt = new Date().toISOString();
+  const { name, tags } = request;
   const { address, publicKey } = sealed;
   const version: KeyVersion = { version: 1, address, publicKey, state: 'enabled', origin, createdAt };
-  return { id, name: request.name, tags: request.tags, createdAt, primary: 1, versions: [version] };
-}
-
-function changeVersion(key: Key, number: number, change: Partial<KeyVersion>): Key {
   return {
-    ...key,
-    versions: key.versions.map((version) =>
-      version.version === number ? { ...version, ...change } : version,
-    ),
+    id,
+    name,
+    tags,
+    createdAt,
+    primary: 1,
+    exportable: false,
+    canary: false,
+    versions: [version],
   };
-}
-
-function matches(key: Key, { tag, state, address }: KeyFilter): boolean {
-  return (
-    (tag === undefined || key.tags.includes(tag)) &&
-    (state === undefined || key.versions.some((version) => version.state === state)) &&
-    (address === undefined || key.versions.some((version) => version.address === address.toLowerCase()))
-  );
 }

@@ -84,12 +84,10 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   ask({ keyName, version, requester, source, breakGlass, intent }: Question): PolicyRequest {
     const { keys, ledger } = this.#parts;
     const key = keys.get(keyName);
-    const { version: number, address } = keys.version(key, version ?? key.primary);
+    const { state, address } = keys.version(key, version ?? key.primary);
     return {
       principal: requester,
-      // A version cannot be `draining` yet: there is no rotation, so states are `enabled` and `disabled` only. Until that
-      // state says it, every version but the primary counts as superseded, and needs a rule that was written for such.
-      key: { name: key.name, tags: key.tags, address, draining: number !== key.primary },
+      key: { name: key.name, tags: key.tags, address, draining: state === 'draining' },
       intent,
       effects: decodeEffects(intent, address),
       source,

@@ -198,6 +198,8 @@ export function openDesk(policyText = POLICY): Desk {
       tags: [],
       createdAt: version.createdAt,
       primary: 1,
+      exportable: false,
+      canary: false,
       versions: [version],
     };
     tx.insertKey(key, Buffer.of(1));
@@ -231,7 +233,8 @@ export function openDesk(policyText = POLICY): Desk {
     change: async ({ principal: { id } }: Caller, change: object) =>
       await write((tx) => tx.updatePrincipal(id, change)),
     setKeyState: async (to: 'enabled' | 'disabled') => {
-      await desk.keys.setState(desk.act, desk.keys.get('treasury'), 1, to, 'test');
+      const transition = to === 'enabled' ? 'enable' : 'disable';
+      await desk.keys.transition(desk.act, desk.keys.get('treasury'), 1, transition, 'test');
     },
     ask: async (requester: Caller, intent = message(), more: Partial<SignRequest> = {}): Promise<string> => {
       const answer = await desk.pipeline.sign(desk.act, {

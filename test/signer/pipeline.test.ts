@@ -99,7 +99,8 @@ function keyOf(name: string): Key {
     origin: 'generated',
     createdAt,
   };
-  return { id: `id-${name}`, name, tags: ['hot'], createdAt, primary: 1, versions: [version] };
+  const flags = { exportable: false, canary: false };
+  return { id: `id-${name}`, name, tags: ['hot'], createdAt, primary: 1, ...flags, versions: [version] };
 }
 
 function build(): void {
@@ -549,7 +550,7 @@ describe('what needs approval', () => {
 
   it('is not asked for with a key that could not sign it', async () => {
     judge = () => ({ decision: REQUIRE, charges: [] });
-    storage.commit((tx) => tx.setKeyState('id-treasury', 1, 'enabled', 'disabled'));
+    storage.commit((tx) => tx.setKeyState('id-treasury', 1, ['enabled'], { state: 'disabled' }));
     build();
     await expect(sign(tx)).rejects.toThrow(code('key_state'));
     expect(last()).toMatchObject({ outcome: 'refused', detail: { code: 'key_state' } });

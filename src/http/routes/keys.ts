@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { KEY_VERSION_STATES } from '../../keystore/keys.ts';
 import { invalidField } from '../../errors.ts';
-import { keyToJson, type ImportSource } from '../../signer/keys.ts';
+import { KEY_VERSION_STATES } from '../../keystore/life-cycle.ts';
+import { keyToJson } from '../../signer/directory.ts';
+import type { ImportSource } from '../../signer/keys.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
 import {
@@ -33,7 +34,7 @@ const sourceSchema = z.discriminatedUnion('type', [
 ]);
 
 export function keyRoutes({ keys }: Service): Route[] {
-  const transition = (to: 'disabled' | 'enabled', verb: 'disable' | 'enable', description: string): Route =>
+  const transition = (verb: 'disable' | 'enable', description: string): Route =>
     route(
       {
         method: 'POST',
@@ -47,7 +48,7 @@ export function keyRoutes({ keys }: Service): Route[] {
         answer: { status: 200, description: 'The key.', schema: keyShape },
       },
       async ({ params: { name, version }, body: { reason } }, { act }) =>
-        keyToJson(await keys.setState(act, keys.get(name), version, to, reason)),
+        keyToJson(await keys.transition(act, keys.get(name), version, verb, reason)),
     );
 
   return [
@@ -106,7 +107,7 @@ export function keyRoutes({ keys }: Service): Route[] {
         answer: { status: 200, description: 'Keys in the order of their names.', schema: pageOf(keyShape) },
       },
       ({ query: { limit, cursor, ...filter } }) => {
-        const page = keys.list(filter, cursor, limit + 1);
+        const page = keys.directory.list(filter, cursor, limit + 1);
         const items = page.slice(0, limit);
         return {
           items: items.map(keyToJson),
@@ -126,12 +127,11 @@ export function keyRoutes({ keys }: Service): Route[] {
       },
       ({ params: { name } }) => keyToJson(keys.get(name)),
     ),
+    transition('disable', 'When this is answered, no further signature of the version is released.'),
     transition(
-      'disabled',
-      'disable',
-      'When this is answered, no further signature of the version is released.',
+      'enable',
+      'The version signs again: as one that drains, when another version has become the primary in its place.',
     ),
-    transition('enabled', 'enable', 'The version signs again.'),
   ];
 }
 

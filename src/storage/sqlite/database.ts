@@ -46,6 +46,7 @@ function openDatabase(file: string): DatabaseSync {
       PRAGMA synchronous = FULL;
       PRAGMA fullfsync = ON;
       PRAGMA trusted_schema = OFF;
+      PRAGMA secure_delete = ON;
       PRAGMA busy_timeout = 5000;
     `);
     migrate(db, file);

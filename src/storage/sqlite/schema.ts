@@ -21,7 +21,10 @@ export const MIGRATIONS: readonly string[] = [
     name TEXT NOT NULL UNIQUE,
     tags TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    primary_version INTEGER NOT NULL
+    primary_version INTEGER NOT NULL,
+    exportable INTEGER NOT NULL DEFAULT 0 CHECK (exportable IN (0, 1)),
+    canary INTEGER NOT NULL DEFAULT 0 CHECK (canary IN (0, 1)),
+    rotation TEXT
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE key_versions (
@@ -33,6 +36,12 @@ export const MIGRATIONS: readonly string[] = [
     origin TEXT NOT NULL,
     created_at TEXT NOT NULL,
     last_used_at TEXT,
+    superseded_at TEXT,
+    compromised_at TEXT,
+    destroy_at TEXT,
+    destroyed_at TEXT,
+    state_reason TEXT,
+    state_changed_at TEXT,
     sealed BLOB NOT NULL,
     PRIMARY KEY (key_id, version)
   ) STRICT, WITHOUT ROWID;
