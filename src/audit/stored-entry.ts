@@ -42,6 +42,11 @@ export interface StoredCheckpoint {
 export interface AuditReads {
   /** In the order that the query asks for. */
   entries(query: EntryQuery): StoredEntry[];
+  /** Those of some kinds in [from, to), in order, up to `limit`. Looks at each entry between. */
+  entriesOfKinds(
+    kinds: readonly string[],
+    range: { readonly from: number; readonly to: number; readonly limit: number },
+  ): StoredEntry[];
   entry(index: number): StoredEntry | undefined;
   /** What is kept beside the entries under its SHA-256, 32 bytes. */
   data(sha256: Uint8Array): Uint8Array | undefined;

@@ -4,7 +4,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { expectStatus, logOf, makeDirectory, startService, until, type RunningService } from '../service.ts';
+import {
+  entryOf,
+  expectStatus,
+  logOf,
+  makeDirectory,
+  startService,
+  until,
+  type Client,
+  type RunningService,
+} from '../service.ts';
 
 /** Sinks of the real service, configured as an operator does it. */
 
@@ -145,6 +154,42 @@ it('that are required and dead stop signing with a reason, and signing goes on b
 it('that cannot be used keep the service from starting, with the setting that is wrong', async () => {
   writeFileSync(at('soc.secret'), 'not a secret');
   await expect(start('')).rejects.toThrow(/audit sink soc: .*must hold whsec_/);
+});
+
+it('get the kinds of entries they ask for, over a kill, and are never behind for what they do not', async () => {
+  const kinds = 'kinds: [key.*, service.started]';
+  service = await start(kinds);
+  const wanted = (): number[] => {
+    const log = logOf(at('data'));
+    try {
+      return log
+        .all()
+        .map(entryOf)
+        .filter(({ kind }) => kind.startsWith('key.') || kind === 'service.started')
+        .map(({ index }) => index);
+    } finally {
+      log.close();
+    }
+  };
+  const admin = (running: RunningService): Client =>
+    running.client(readFileSync(at('data/admin.token'), 'utf8').trim());
+  for (let life = 0; life < 2; life++) {
+    const running = service;
+    await Promise.all(upTo(40).map((i) => sign(running, `${life} ${i}`)));
+    expectStatus(201, await admin(running).post('/v1/keys', { name: `key-${life}` }));
+    await Promise.all(upTo(40).map((i) => sign(running, `${life} ${i}`)));
+    await running.kill();
+    service = await start(kinds);
+  }
+  const running = service;
+  expect((await sign(running, 'last')).status).toBe(200);
+  const lag = async (): Promise<string | undefined> => {
+    const { body } = await running.client().get<string>('/metrics');
+    return /^countersign_audit_sink_lag_entries\{sink="soc"\} (\d+)$/m.exec(body)?.[1];
+  };
+  expect(await until(async () => (await lag()) === '0', 15_000)).toBe(true);
+  expect(firsts(received)).toEqual(wanted());
+  await running.stop();
 });
 
 it('cannot be set through the API', async () => {

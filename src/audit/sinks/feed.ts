@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CountersignError } from '../../errors.ts';
 import { readEntry, type Projection, type ReadEntry } from '../projections/read-entry.ts';
-import type { AuditReads } from '../stored-entry.ts';
+import type { AuditReads, StoredEntry } from '../stored-entry.ts';
 import { backoff, type Pace } from './backoff.ts';
 import type { Lag } from './stall-guard.ts';
 import { NotTaken, type Batch, type Sink } from './sink.ts';
@@ -14,17 +15,25 @@ const MAX_ENTRIES = 200;
 const MAX_BYTES = 256 * 1024;
 /** Read at once from the storage. */
 const PAGE = 50;
+/** Where only some kinds are wanted, so many entries are looked at before somebody else has a turn. */
+const WINDOW = 2_048;
+
+export type FeedReads = Pick<AuditReads, 'entries' | 'entriesOfKinds' | 'entry'>;
 
 export interface FeedParts {
   readonly sink: Sink;
   readonly project: Projection;
   readonly log: { readonly size: number };
-  readonly reads: Pick<AuditReads, 'entries' | 'entry'>;
+  readonly reads: FeedReads;
+  /** What the sink gets; everything when absent. */
+  readonly kinds?: readonly string[] | undefined;
   readonly pace: Pace;
   /** After a batch, so long is waited for more to send together, unless so many wait already. */
   readonly gather: { readonly ms: number; readonly entries: number };
   /** `next` is the index of the first entry that the sink has not. */
   readonly onDelivered: (next: number) => void;
+  /** The same, where what was between is nothing that the sink gets. */
+  readonly onPassed: (next: number) => void;
   readonly onFailed: (reason: string) => void;
 }
 
@@ -36,6 +45,14 @@ export interface FeedState {
   readonly lastError: { readonly time: string; readonly reason: string } | undefined;
 }
 
+/** What comes next for the sink. */
+interface Load {
+  /** None where nothing is wanted of what was looked at. */
+  readonly batch: Batch | undefined;
+  /** Index of the first entry that was not looked at. */
+  readonly next: number;
+}
+
 type Rest = 'idle' | 'gathering' | 'backoff' | 'stopped';
 
 /** Feeds one sink from the log by index: in order, a bounded batch at a time, each until it is delivered. */
@@ -44,7 +61,7 @@ export class Feed {
   readonly #giveUp = new AbortController();
   readonly #givenUp: Promise<never>;
   #next: number;
-  #batch: Batch | undefined;
+  #load: Load | undefined;
   #oldest: { readonly index: number; readonly time: number } | undefined;
   #inARow = 0;
   #failures = 0;
@@ -141,14 +158,19 @@ export class Feed {
   }
 
   async #deliver(): Promise<void> {
-    const { sink, onDelivered } = this.#parts;
-    const batch = (this.#batch ??= this.#read());
+    const { sink, onDelivered, onPassed } = this.#parts;
+    const { batch, next } = (this.#load ??= this.#read());
     // What hangs in the file system can't be called back.
-    await Promise.race([sink.deliver(batch, this.#giveUp.signal), this.#givenUp]);
-    this.#next += batch.entries.length;
-    this.#batch = undefined;
+    if (batch !== undefined) await Promise.race([sink.deliver(batch, this.#giveUp.signal), this.#givenUp]);
+    else await nextTurn();
+    this.#next = next;
+    this.#load = undefined;
+    if (batch === undefined) {
+      onPassed(next);
+      return;
+    }
     this.#inARow = 0;
-    onDelivered(this.#next);
+    onDelivered(next);
   }
 
   #failed(error: unknown): [Rest, number | undefined] {
@@ -164,31 +186,38 @@ export class Feed {
       : ['backoff', Math.max(wait, error.retryAfter)];
   }
 
-  #read(): Batch {
-    const { reads, log, project } = this.#parts;
+  #read(): Load {
+    const { project, kinds, log } = this.#parts;
+    const end = kinds === undefined ? log.size : Math.min(log.size, this.#next + WINDOW);
     const entries: ReadEntry[] = [];
     const lines: string[] = [];
-    const content: string[] = [];
-    for (let bytes = 0; entries.length < MAX_ENTRIES && bytes < MAX_BYTES;) {
-      const from = this.#next + entries.length;
-      const limit = Math.min(PAGE, MAX_ENTRIES - entries.length, log.size - from);
-      const page = limit <= 0 ? [] : reads.entries({ from, limit });
-      if (page.length === 0) break;
+    let next = this.#next;
+    for (let bytes = 0; next < end && entries.length < MAX_ENTRIES && bytes < MAX_BYTES;) {
+      const page = this.#page(next, end, Math.min(PAGE, MAX_ENTRIES - entries.length));
+      if (page.length === 0) next = end;
       for (const stored of page) {
-        const expected = this.#next + entries.length;
-        if (stored.index !== expected) throw new Error(`entry ${expected} is not in the log`);
         const read = readEntry(stored);
         const line = project(read);
         entries.push(read);
         lines.push(line);
-        content.push(read.leafHash);
+        next = stored.index + 1;
         bytes += line.length;
         if (bytes >= MAX_BYTES) break;
       }
     }
-    if (entries.length === 0) throw new Error(`entry ${this.#next} is not in the log`);
-    const digest = hash('sha256', content.join('\n'), 'hex');
-    return { id: `msg_${digest.slice(0, 32)}`, entries, lines };
+    if (entries.length === 0) return { batch: undefined, next };
+    const digest = hash('sha256', entries.map(({ leafHash }) => leafHash).join('\n'), 'hex');
+    return { batch: { id: `msg_${digest.slice(0, 32)}`, entries, lines }, next };
+  }
+
+  /** What the sink gets of [from, end), in order. Throws where one is missing of a sink that gets everything. */
+  #page(from: number, end: number, most: number): StoredEntry[] {
+    const { reads, kinds } = this.#parts;
+    if (kinds !== undefined) return reads.entriesOfKinds(kinds, { from, to: end, limit: most });
+    const page = reads.entries({ from, limit: Math.min(most, end - from) });
+    for (const [i, { index }] of page.entries()) if (index !== from + i) throw missing(from + i);
+    if (page.length === 0) throw missing(from);
+    return page;
   }
 
   #timeOfNext(): number {
@@ -212,6 +241,10 @@ export class Feed {
       };
     });
   }
+}
+
+function missing(index: number): Error {
+  return new Error(`entry ${index} is not in the log`);
 }
 
 /** Said to whoever may see the status: an error of the system by its code, whose text has paths. */

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { PROJECTION_NAMES } from '../projections/projection.ts';
+import { kindsSchema } from './kinds.ts';
 
 const file = z
   .string()
@@ -11,6 +12,8 @@ const file = z
 const common = {
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be 1 to 31 of a-z, 0-9 and "-"'),
   projection: z.enum(PROJECTION_NAMES).default('plain'),
+  /** The kinds of entries that it gets; all when absent. */
+  kinds: kindsSchema.optional(),
   /** Where a sink begins that is new. */
   from: z.enum(['now', 'beginning']).default('now'),
   required: z

@@ -1,8 +1,7 @@
 import type { Act } from '../act.ts';
 import { PROJECTIONS } from '../projections/projection.ts';
-import type { AuditReads } from '../stored-entry.ts';
 import { Cursors, type CursorReads, type CursorWrites } from './cursors.ts';
-import { Feed, type FeedState } from './feed.ts';
+import { Feed, type FeedReads, type FeedState } from './feed.ts';
 import { GATHER_MS, openSink } from './open.ts';
 import { Reporter, type SinkWatcher } from './reporter.ts';
 import type { SinkSettings } from './settings.ts';
@@ -44,7 +43,7 @@ export class Sinks {
   constructor(
     settings: readonly SinkSettings[],
     log: GrowingLog,
-    reads: Pick<AuditReads, 'entries' | 'entry'> & CursorReads,
+    reads: FeedReads & CursorReads,
     writes: CursorWrites,
     act: Act<unknown>,
     watcher: SinkWatcher,
@@ -54,12 +53,13 @@ export class Sinks {
     const starts = new Map(settings.map(({ name, from }) => [name, from === 'now' ? log.size : 0]));
     this.#cursors = new Cursors(reads, writes, starts, log.size);
     this.#lines = opened.map(({ of, sink }) => {
-      const { name, type, projection, required } = of;
+      const { name, type, projection, kinds, required } = of;
       const reporter = new Reporter(name, watcher);
       const feed = new Feed(
         {
           sink,
           project: PROJECTIONS[projection],
+          kinds,
           log,
           reads,
           pace: required === undefined ? PACE : REQUIRED_PACE,
@@ -67,6 +67,10 @@ export class Sinks {
           onDelivered: (next) => {
             this.#cursors.advance(name, next);
             reporter.delivered();
+            this.#check();
+          },
+          onPassed: (next) => {
+            this.#cursors.advance(name, next);
             this.#check();
           },
           onFailed: (reason) => reporter.failed(reason),

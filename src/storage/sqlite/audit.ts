@@ -28,6 +28,10 @@ export function auditReads(db: DatabaseSync): AuditReads {
       'SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx >= ? AND idx < ? ORDER BY idx DESC LIMIT ?',
     ),
   };
+  const ofKinds = db.prepare(
+    `SELECT idx, leaf_hash, entry FROM audit_entries
+     WHERE idx >= ? AND idx < ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY idx LIMIT ?`,
+  );
   const timeAt = db.prepare('SELECT time FROM audit_entries WHERE idx = ?');
   const last = db.prepare('SELECT max(idx) AS last FROM audit_entries');
   const latest = db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1');
@@ -66,6 +70,8 @@ export function auditReads(db: DatabaseSync): AuditReads {
       }
       return found;
     },
+    entriesOfKinds: (kinds, { from, to, limit }) =>
+      (ofKinds.all(from, to, JSON.stringify(kinds), limit) as unknown as EntryRow[]).map(toStoredEntry),
     entry: (at) => {
       const row = byIndex.get(at) as EntryRow | undefined;
       return row === undefined ? undefined : toStoredEntry(row);

@@ -49,6 +49,7 @@ function start(sink: Sink, over: Partial<FeedParts> = {}): Feed {
       pace: { firstMs: 1, mostMs: 2 },
       gather: { ms: 1, entries: Infinity },
       onDelivered: () => undefined,
+      onPassed: () => undefined,
       onFailed: () => undefined,
       ...over,
     },
@@ -189,5 +190,71 @@ describe('a feed', () => {
     await until(() => of.state.failures > 3);
     expect(of.problem).toBe('entry 1 is not in the log');
     expect(batches).toEqual([]);
+  });
+});
+
+describe('a feed of some kinds', () => {
+  const KINDS = ['key.created', 'key.state_changed'];
+  const wanted = (kind: 'key.created' | 'key.state_changed'): Promise<unknown> =>
+    fed.log.record({ kind, outcome: 'done' }, () => undefined);
+  const delivered = (): number[] => batches.flatMap(({ entries }) => entries.map(({ index }) => index));
+
+  it('delivers those and passes over the others, in order, with nothing left behind', async () => {
+    const indexes: number[] = [];
+    for (const [kind, before] of [
+      ['key.created', 0],
+      ['key.state_changed', 70],
+      ['key.created', 1],
+      ['key.created', 7_000],
+    ] as const) {
+      await fed.append(before);
+      indexes.push(fed.log.size);
+      await wanted(kind);
+    }
+    await fed.append(30);
+    const passed: number[] = [];
+    const of = start(sinkThat(turn), { kinds: KINDS, onPassed: (next) => passed.push(next) });
+    await until(() => of.lag.entries === 0);
+    expect(delivered()).toEqual(indexes);
+    expect(of.state).toMatchObject({ state: 'waiting', next: fed.log.size });
+    // Windows without any of them are over one by one, so that others have their turn.
+    expect(passed.length).toBeGreaterThan(1);
+    expect(passed).toEqual(passed.toSorted((a, b) => a - b));
+  });
+
+  it('tries again what it has, and passes over nothing that it has not delivered', async () => {
+    await wanted('key.created');
+    await fed.append(10);
+    let isDown = true;
+    const of = start(
+      sinkThat(async () => {
+        if (isDown) throw new Error('not now');
+      }),
+      { kinds: KINDS },
+    );
+    await until(() => of.state.failures > 2);
+    expect(of.state.next).toBe(0);
+    await wanted('key.state_changed');
+    isDown = false;
+    await until(() => of.lag.entries === 0);
+    expect([...new Set(delivered())]).toEqual([0, 11]);
+  });
+
+  it('does not wait for the sink where there is nothing for it', async () => {
+    await fed.append(3);
+    const of = start(
+      sinkThat(() => Promise.reject(new Error('down'))),
+      { kinds: KINDS },
+    );
+    await until(() => of.lag.entries === 0);
+    expect(of.state).toMatchObject({ state: 'waiting', next: 3, failures: 0 });
+    expect(batches).toEqual([]);
+  });
+
+  it('has bounded batches', async () => {
+    await Promise.all(Array.from({ length: 450 }, () => wanted('key.created')));
+    const of = start(sinkThat(turn), { kinds: KINDS });
+    await until(() => of.lag.entries === 0);
+    expect(batches.map(({ entries }) => entries.length)).toEqual([200, 200, 50]);
   });
 });

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ENTRY_KINDS } from '../../../src/audit/entry.ts';
 import { sinksSchema, type SinkSettings } from '../../../src/audit/sinks/settings.ts';
 import { parseWith } from '../../../src/schema.ts';
 
@@ -23,6 +24,16 @@ describe('settings of sinks', () => {
         timeoutSeconds: 15,
       },
     ]);
+  });
+
+  it('have kinds of entries, each once, of groups and of names', () => {
+    for (const sink of [FILE, SYSLOG, WEBHOOK]) {
+      const [{ kinds = [] } = {}] = parse({ ...sink, kinds: ['seal.*', 'seal.sealed', 'break_glass'] });
+      expect(kinds.toSorted()).toEqual([
+        'break_glass',
+        ...ENTRY_KINDS.filter((kind) => kind.startsWith('seal.')).toSorted(),
+      ]);
+    }
   });
 
   it.each(['https://soc.example/a', 'http://127.0.0.1:8080/', 'http://localhost/', 'http://[::1]:1/'])(
@@ -54,6 +65,15 @@ describe('settings of sinks', () => {
       [{ ...FILE, required: { maxLagEntries: 0 } }],
       /maxLagEntries must be at least/,
     ],
+    [
+      'a kind that there is not',
+      [{ ...FILE, kinds: ['sign', 'key.craeted'] }],
+      /0\.kinds\.1 is not a kind of entry.*; the nearest is key\.created$/,
+    ],
+    ['a group that there is not', [{ ...FILE, kinds: ['keys.*'] }], /0\.kinds\.0 .*the nearest is key\.\*$/],
+    ['a star in the middle', [{ ...FILE, kinds: ['key.*ed'] }], /0\.kinds\.0 is not a kind of entry/],
+    ['a star alone', [{ ...FILE, kinds: ['*'] }], /0\.kinds\.0 is not a kind of entry/],
+    ['no kinds at all', [{ ...FILE, kinds: [] }], /0\.kinds must have at least 1/],
     ['17 sinks', Array.from({ length: 17 }, (_, i) => ({ ...SYSLOG, name: `s${i}` })), /at most 16/],
   ])('refuse %s', (_what, sinks, problem) => {
     expect(() => parse(...sinks)).toThrow(problem);
