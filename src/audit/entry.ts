@@ -30,6 +30,8 @@ export const ENTRY_KINDS = [
   'audit.sink_resumed',
   'audit.split_view',
   'clock.stepped',
+  'backup.created',
+  'service.taken_over',
   'policy.loaded',
   'policy.proposed',
   'policy.approved',

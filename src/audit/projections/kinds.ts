@@ -42,6 +42,8 @@ export const KIND_VIEWS: { readonly [kind in EntryKind]: KindView } = {
   'audit.sink_stalled': view('Required audit sink fell behind', 'other', 4, 4),
   'audit.sink_resumed': view('Required audit sink caught up', 'other', 2, 2),
   'audit.split_view': view('Two views of the audit log', 'other', 5, 5),
+  'backup.created': view('Backup made', 'read', 3, 3),
+  'service.taken_over': view('Restored service took over', 'other', 4, 4),
   'clock.stepped': view('Clock was set', 'other', 3, 3),
   'policy.loaded': view('Policy came into force', 'update', 3, 3),
   'policy.proposed': view('Policy proposed', 'create', 2, 3),

@@ -38,7 +38,7 @@ export function openLogReader(directory: string): LogReader {
   }
 }
 
-function logSource(db: DatabaseSync): LogSource {
+export function logSource(db: DatabaseSync): LogSource {
   const reads = auditReads(db);
   const pages = entryPages(db);
   const tree = treeNodes(db);
@@ -67,7 +67,7 @@ function logSource(db: DatabaseSync): LogSource {
   return { size, head, entries, checkpoints, data: (sha256) => reads.data(sha256), tree: { nodes, kept } };
 }
 
-function storedVkeys(db: DatabaseSync): Pick<LogReader, 'vkey' | 'currentVkey'> {
+export function storedVkeys(db: DatabaseSync): Pick<LogReader, 'vkey' | 'currentVkey'> {
   const keys = db.prepare('SELECT public_key FROM log_keys ORDER BY version').all();
   const origin = db.prepare("SELECT value FROM meta WHERE name = 'origin'").get();
   const vkeyOf = (key: unknown): string | undefined =>

@@ -6,6 +6,7 @@ import type { EntryWrites, LogStorage } from '../../audit/log.ts';
 import type { EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
 import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
+import type { FenceReads, FenceWrites } from '../../backup/fence.ts';
 import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency.ts';
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
 import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
@@ -18,6 +19,7 @@ import { accessTables } from './access.ts';
 import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
 import { openForWriting } from './database.ts';
+import { fenceTable } from './fence.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
@@ -41,6 +43,7 @@ export type StorageReads = KeyReads &
   PolicyReads &
   AuditReads &
   EvidenceReads &
+  FenceReads &
   CursorReads &
   TreeReads;
 
@@ -57,7 +60,8 @@ export type StorageTx = KeyWrites &
   SealWrites &
   LogKeyWrites &
   PolicyWrites &
-  EvidenceWrites;
+  EvidenceWrites &
+  FenceWrites;
 
 export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, UsageCleanup {
   readonly reads: StorageReads;
@@ -89,11 +93,21 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const seal = sealTables(db);
   const policy = policyTable(db);
   const evidence = splitViewTable(db);
+  const fence = fenceTable(db);
   const writes = auditWrites(db);
   const { nodes, keepNode } = treeNodes(db);
   const cursors = cursorTable(db);
   const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
-  const tables = { ...keys, ...access, ...signing, ...idempotency, ...seal, ...policy, ...evidence };
+  const tables = {
+    ...keys,
+    ...access,
+    ...signing,
+    ...idempotency,
+    ...seal,
+    ...policy,
+    ...evidence,
+    ...fence,
+  };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes, keepNode };
 
   const begin = db.prepare('BEGIN IMMEDIATE');
