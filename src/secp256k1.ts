@@ -8,6 +8,7 @@ import { toHex, type Hex } from './bytes.ts';
  */
 interface Binding {
   privateKeyVerify(privateKey: Uint8Array): boolean;
+  privateKeyTweakAdd(privateKey: Uint8Array, tweak: Uint8Array): Uint8Array;
   publicKeyCreate(privateKey: Uint8Array, compressed: boolean): Uint8Array;
   ecdsaSign(digest: Uint8Array, privateKey: Uint8Array): { signature: Uint8Array; recid: number };
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
@@ -34,6 +35,24 @@ export function isPrivateKey(privateKey: Uint8Array): boolean {
 /** Uncompressed SEC 1 point, 65 bytes. */
 export function publicKeyOf(privateKey: Uint8Array): Buffer {
   return Buffer.from(binding.publicKeyCreate(privateKey, false));
+}
+
+/** Compressed SEC 1 point, 33 bytes. */
+export function compressedPublicKeyOf(privateKey: Uint8Array): Buffer {
+  return Buffer.from(binding.publicKeyCreate(privateKey, true));
+}
+
+/**
+ * Adds `tweak` to the private key in its own memory, modulo the group order, and never as a BigInt. False, and the key is
+ * of no use, where the tweak is not below the order or the sum is zero.
+ */
+export function addToPrivateKey(privateKey: Uint8Array, tweak: Uint8Array): boolean {
+  try {
+    binding.privateKeyTweakAdd(privateKey, tweak);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The last 20 bytes of keccak256 over the uncompressed point without its first byte. */

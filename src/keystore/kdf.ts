@@ -138,6 +138,16 @@ export function checkKdfBounds(params: KdfParams, path = 'kdf'): void {
   }
 }
 
+/** What of these parameters is weaker than anything that is written here: `n 4096, at least 131072`; empty for none. */
+export function belowFloor(params: KdfParams): string[] {
+  const floor: { readonly [name: string]: number } = FLOOR[params.kdf];
+  const given: { readonly [name: string]: unknown } = params;
+  return Object.entries(floor).flatMap(([name, least]) => {
+    const value = given[name];
+    return typeof value === 'number' && value < least ? [`${name} ${value}, at least ${least}`] : [];
+  });
+}
+
 /**
  * The key of `params.dklen` bytes, computed off the event loop. The caller keeps `password` unchanged until
  * this settles and wipes both. At most two derivations run at once; too many waiting is `unavailable`.
