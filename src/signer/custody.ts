@@ -198,6 +198,23 @@ export class Custody {
   }
 
   /**
+   * When it returns, no process holds the opened key: the signer process has wiped it, or is gone. Nobody may ask for it
+   * meanwhile: it would be opened again.
+   */
+  async unload({ keyId, version }: Pick<SealedIdentity, 'keyId' | 'version'>): Promise<void> {
+    const name = `${keyId}/${version}`;
+    const handle = this.#handles.get(name);
+    if (handle === undefined) return;
+    this.#handles.delete(name);
+    try {
+      await this.#signer.request(REQUEST.unload, [handle]);
+    } catch (error) {
+      // Gone, or about to be killed because it hangs.
+      if (!(error instanceof CountersignError && error.code === 'unavailable')) throw error;
+    }
+  }
+
+  /**
    * A sealed key is sent just ahead of the first request that needs it. The signer process answers in order, so
    * that nobody waits for the loading; when it fails, its error is the one that the caller sees.
    */

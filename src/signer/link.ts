@@ -30,6 +30,7 @@ export const REQUEST = {
   newTotp: 10,
   matchTotp: 11,
   signKeyRotation: 12,
+  unload: 13,
 } as const;
 
 /** Answers, signer process to API process; `ready` comes once, unasked, after the self-tests. */

@@ -84,6 +84,27 @@ describe('the signer process', () => {
     expect(after.s.equals(before.s)).toBe(true);
   });
 
+  it('forgets a key that is unloaded, and opens it again only when it is used again', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    const key = await newKey();
+    const broken = { ...key, sealed: Buffer.alloc(key.sealed.length) };
+    await custody.sign(key, 'message', preimage);
+    // It is in memory: what sealed it is not looked at.
+    await custody.sign(broken, 'message', preimage);
+    await custody.unload(key.identity);
+    await expect(custody.sign(broken, 'message', preimage)).rejects.toMatchObject({ code: 'unprocessable' });
+    await expect(custody.sign(key, 'message', preimage)).resolves.toBeDefined();
+  });
+
+  it('has forgotten a key when it is gone, or knows nothing of it', async () => {
+    await custody.createKeyring(FILE, randomBytes(32));
+    const key = await newKey();
+    await custody.unload(key.identity);
+    await custody.sign(key, 'message', preimage);
+    process.kill(supervisor.pid!, 'SIGKILL');
+    await custody.unload(key.identity);
+  });
+
   it('wipes the secrets that it was handed', async () => {
     const secret = randomBytes(32);
     await custody.createKeyring(FILE, secret);

@@ -118,6 +118,9 @@ function dispatch(frame: Frame): Fields | Promise<Fields> {
     case REQUEST.load:
       vault.load(handleOf(at(fields, 0)), identitySchema.parse(json(at(fields, 1))), at(fields, 2));
       return [];
+    case REQUEST.unload:
+      vault.unload(handleOf(at(fields, 0)));
+      return [];
     case REQUEST.signCheckpoint:
       checkCheckpointShape(at(fields, 1));
       return [vault.signText(handleOf(at(fields, 0)), at(fields, 1))];

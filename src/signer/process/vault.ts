@@ -90,6 +90,12 @@ export class Vault {
     this.#keys.set(handle, { curve: identity.curve, secret, publicKey });
   }
 
+  /** Forgets an opened key; one that is not there is forgotten already. */
+  unload(handle: number): void {
+    wipe(this.#keys.get(handle)?.secret);
+    this.#keys.delete(handle);
+  }
+
   signDigest(handle: number, digest: Uint8Array): RecoverableSignature {
     const key = this.#find(handle, 'secp256k1');
     return signDigest(digest, key.secret, key.publicKey);
