@@ -29,6 +29,7 @@ import { accessRoutes } from './http/routes/access.ts';
 import { auditStreamRoutes } from './http/routes/audit-stream.ts';
 import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
+import { keyStateRoutes } from './http/routes/key-states.ts';
 import { keyRoutes } from './http/routes/keys.ts';
 import { logKeyRoutes } from './http/routes/log-key.ts';
 import { policyToolRoutes } from './http/routes/policy-tools.ts';
@@ -48,6 +49,7 @@ import { createMetrics } from './metrics.ts';
 import { LimitLedger, USAGE_KEPT_MS } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
 import { Custody } from './signer/custody.ts';
+import { Destruction } from './signer/destruction.ts';
 import { KeyService } from './signer/keys.ts';
 import { LogKeys } from './signer/log-key.ts';
 import { NonceGuard } from './signer/nonces.ts';
@@ -72,6 +74,8 @@ const SHUTDOWN_GRACE_MS = 10_000;
 /** What the sinks have not got by then, they get after the next start. */
 const SINK_GRACE_MS = 3_000;
 const HOUSEKEEPING_MS = 10 * 60 * 1000;
+/** How long a version that is due to be destroyed is kept at most. */
+const DESTRUCTION_MS = 60 * 1000;
 
 /** The composition root: builds every part, hands each its dependencies, and starts them in order. */
 export async function startService(config: Config, log: Log, probe?: CommitProbe): Promise<RunningService> {
@@ -112,6 +116,12 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
   const custody = new Custody(supervisor);
   const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
   const keys = new KeyService(reads, custody);
+  const destruction = new Destruction({
+    directory: keys.directory,
+    act: system,
+    forget: (key, version) => keys.forget(key, version),
+    flushErased: () => storage.flushErased(),
+  });
   const access = new AccessService(reads);
   const refusals = new Refusals(audit);
   const logReads = new LogReads(audit);
@@ -217,6 +227,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
       ...systemRoutes(service, metrics),
       ...logKeyRoutes(service),
       ...keyRoutes(service),
+      ...keyStateRoutes(service),
       ...signingRoutes(service, metrics),
       ...requestRoutes(service),
       ...policyRoutes(service),
@@ -272,6 +283,16 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
       }
     }, HOUSEKEEPING_MS);
     housekeeping.unref();
+    const destroyDue = async (): Promise<void> => {
+      try {
+        await destruction.tick(new Date());
+      } catch (error) {
+        log.error('destruction.failed', { reason: error instanceof Error ? error.message : 'unknown' });
+      }
+    };
+    await destroyDue();
+    const destroying = setInterval(() => void destroyDue(), DESTRUCTION_MS);
+    destroying.unref();
     log.info('service.listening', { address: server.url });
 
     return {
@@ -291,6 +312,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
         closing.abort();
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
+        clearInterval(destroying);
         checkpointer.stop();
         clock.stop();
         await refusals.flush();

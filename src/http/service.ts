@@ -11,13 +11,14 @@ import type { AuditReads, TreeReads } from '../audit/stored-entry.ts';
 import type { ApprovalService } from '../approvals/approvals.ts';
 import type { ProposalWrites } from '../approvals/proposal.ts';
 import type { ProposalService } from '../approvals/proposals.ts';
-import type { RequestWrites } from '../approvals/request.ts';
+import type { RequestReads, RequestWrites } from '../approvals/request.ts';
 import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
 import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
 import type { LogKeys, LogKeyWrites } from '../signer/log-key.ts';
 import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
 import type { SealService, SealWrites } from '../signer/seal.ts';
+import type { EmergencyRotations } from './routes/key-states.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
 
 /** All that a request may write beside its audit entry. */
@@ -37,7 +38,7 @@ export interface Service {
   readonly version: string;
   readonly origin: string;
   readonly storageEngine: string;
-  readonly reads: AccessReads & AuditReads & TreeReads & IdempotencyReads & PolicyReads;
+  readonly reads: AccessReads & AuditReads & TreeReads & IdempotencyReads & PolicyReads & RequestReads;
   readonly log: Recorder<ServiceTx> & GrowingLog;
   readonly checkpointer: Checkpointer;
   readonly gate: AuditGate;
@@ -45,6 +46,7 @@ export interface Service {
   readonly logKeys: LogKeys;
   readonly seal: SealService;
   readonly keys: KeyService;
+  readonly emergencies?: EmergencyRotations;
   readonly policy: PolicyInForce;
   readonly access: AccessService;
   readonly signing: SigningPipeline<ServiceTx>;

@@ -15,9 +15,15 @@ export interface KeyFilter {
  */
 export class KeyDirectory {
   readonly #byName: Map<string, Key>;
+  readonly #onStopped: (key: Key, version: KeyVersion) => void;
 
-  constructor(reads: Pick<KeyReads, 'keys'>) {
+  /** @param onStopped told of a version that signed before a change and does not after it. */
+  constructor(
+    reads: Pick<KeyReads, 'keys'>,
+    onStopped: (key: Key, version: KeyVersion) => void = () => undefined,
+  ) {
     this.#byName = new Map(reads.keys().map((key) => [key.name, key]));
+    this.#onStopped = onStopped;
   }
 
   has(name: string): boolean {
@@ -45,7 +51,12 @@ export class KeyDirectory {
 
   /** Follows a commit that made the key, or changed more than one version of it. */
   put(key: Key): void {
+    const signed = this.#byName.get(key.name)?.versions.filter(isSigning) ?? [];
     this.#byName.set(key.name, key);
+    for (const { version } of signed) {
+      const now = versionOf(key, version);
+      if (!isSigning(now)) this.#onStopped(key, now);
+    }
   }
 
   /** Follows a commit that changed a version; the key may have changed otherwise since. Throws `not_found`. */
@@ -68,8 +79,12 @@ export function versionOf(key: Key, number: number): KeyVersion {
 /** The version that is to sign: the one asked for, or the primary. Throws `not_found` or `key_state`. */
 export function signingVersionOf(key: Key, wanted: number | undefined): KeyVersion {
   const version = versionOf(key, wanted ?? key.primary);
-  if (SIGNING_STATES.includes(version.state)) return version;
+  if (isSigning(version)) return version;
   throw new CountersignError('key_state', whyNotSigning(subjectOf(key, version.version), version));
+}
+
+function isSigning({ state }: KeyVersion): boolean {
+  return SIGNING_STATES.includes(state);
 }
 
 /** How messages call a version. */

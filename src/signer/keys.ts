@@ -2,17 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
-import { move, originsOf, type AskedTransition, type Standing } from '../keystore/life-cycle.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
 import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
-import {
-  changeVersion,
-  KeyDirectory,
-  keyToJson,
-  signingVersionOf,
-  subjectOf,
-  versionOf,
-} from './directory.ts';
+import { KeyDirectory, keyToJson, signingVersionOf, versionOf } from './directory.ts';
+import { KeyStates } from './key-states.ts';
 
 export interface NewKeyRequest {
   readonly name: string;
@@ -27,16 +20,20 @@ export type ImportSource =
 /** The keys of the service, and what is done with one. */
 export class KeyService {
   readonly directory: KeyDirectory;
+  readonly states: KeyStates;
   readonly #reads: KeyReads;
   readonly #custody: Custody;
-  readonly #now: () => Date;
   readonly #material = new Map<string, KeyMaterial>();
+  readonly #forgetting = new Set<Promise<void>>();
 
   constructor(reads: KeyReads, custody: Custody, now: () => Date = () => new Date()) {
-    this.directory = new KeyDirectory(reads);
     this.#reads = reads;
     this.#custody = custody;
-    this.#now = now;
+    this.directory = new KeyDirectory(reads, (key, version) => {
+      // Whoever waits for it hears of an error.
+      void this.forget(key, version).catch(() => undefined);
+    });
+    this.states = new KeyStates({ directory: this.directory, now, forgotten: () => this.forgotten() });
   }
 
   /** Throws `not_found`. */
@@ -62,6 +59,24 @@ export class KeyService {
     const material = { identity, sealed: this.#reads.sealedKey(key.id, version) };
     this.#material.set(name, material);
     return material;
+  }
+
+  /** When it returns, no process holds the opened key, and this one not even what seals it. */
+  async forget(key: Key, version: KeyVersion): Promise<void> {
+    const identity = { keyId: key.id, version: version.version };
+    this.#material.delete(`${key.id}/${version.version}`);
+    const forgetting = this.#custody.unload(identity);
+    this.#forgetting.add(forgetting);
+    try {
+      await forgetting;
+    } finally {
+      this.#forgetting.delete(forgetting);
+    }
+  }
+
+  /** Resolves when no process holds an opened key of a version that does not sign any more. */
+  async forgotten(): Promise<void> {
+    await Promise.all(this.#forgetting);
   }
 
   /** A new key pair, made inside the signer process. Throws `conflict` when the name is taken. */
@@ -111,39 +126,6 @@ export class KeyService {
     return await this.#insert(act, 'key.imported', key, sealed, known);
   }
 
-  /**
-   * Changes the state of a version, by the table of the life cycle. It has taken effect when this returns: no signature
-   * is released after the answer of a disable. Throws `not_found`, or `key_state` with what is possible instead; that
-   * somebody tried is logged, too.
-   */
-  async transition(
-    act: Act<KeyWrites>,
-    key: Key,
-    number: number,
-    transition: AskedTransition,
-    reason: string,
-  ): Promise<Key> {
-    const version = this.version(key, number);
-    const { state: from, address } = version;
-    const entry = { kind: 'key.state_changed', key: { name: key.name, version: number, address } } as const;
-    try {
-      const standing = move(subjectOf(key, number), version, transition, { time: this.#time(), reason });
-      const stood = (before: KeyVersion): KeyVersion => ({ ...identityOf(before), ...standing });
-      const detail = { transition, from, to: standing.state, reason };
-      await act.commit({ ...entry, outcome: 'done', detail }, (tx) => {
-        tx.setKeyState(key.id, number, originsOf(transition), standing);
-        return keyToJson(changeVersion(key, number, stood));
-      });
-      return this.directory.change(key.name, number, stood);
-    } catch (error) {
-      if (error instanceof CountersignError && error.code === 'key_state') {
-        const detail = { transition, from, reason, why: error.message };
-        await act.record({ ...entry, outcome: 'refused', detail });
-      }
-      throw error;
-    }
-  }
-
   /** Follows a commit that marked the version as used. */
   noteUse(name: string, number: number, time: string): void {
     this.directory.change(name, number, (version) => ({ ...version, lastUsedAt: time }));
@@ -153,10 +135,6 @@ export class KeyService {
     return source.type === 'private-key'
       ? await this.#custody.importPrivateKey(newPair, source.privateKey)
       : await this.#custody.importKeystore(newPair, source.keystore, source.password);
-  }
-
-  #time(): string {
-    return this.#now().toISOString();
   }
 
   #refuseTaken(name: string): void {
@@ -193,13 +171,6 @@ function publicity({ address, weakness }: SealedKey): Publicity | undefined {
   const wellKnown = wellKnownOrigin(address);
   if (wellKnown !== undefined) return { wellKnown };
   return weakness === undefined ? undefined : { weakness };
-}
-
-/** What never changes of a version, and when it was used last: all but its standing. */
-function identityOf(version: KeyVersion): Omit<KeyVersion, keyof Standing> {
-  const { address, publicKey, origin, createdAt, lastUsedAt } = version;
-  const used = lastUsedAt !== undefined && { lastUsedAt };
-  return { version: version.version, address, publicKey, origin, createdAt, ...used };
 }
 
 function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin'], sealed: SealedKey): Key {

@@ -234,7 +234,7 @@ export function openDesk(policyText = POLICY): Desk {
       await write((tx) => tx.updatePrincipal(id, change)),
     setKeyState: async (to: 'enabled' | 'disabled') => {
       const transition = to === 'enabled' ? 'enable' : 'disable';
-      await desk.keys.transition(desk.act, desk.keys.get('treasury'), 1, transition, 'test');
+      await desk.keys.states.change(desk.act, 'treasury', 1, { transition, reason: 'test' });
     },
     ask: async (requester: Caller, intent = message(), more: Partial<SignRequest> = {}): Promise<string> => {
       const answer = await desk.pipeline.sign(desk.act, {

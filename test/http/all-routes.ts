@@ -3,6 +3,7 @@ import { accessRoutes } from '../../src/http/routes/access.ts';
 import { auditStreamRoutes } from '../../src/http/routes/audit-stream.ts';
 import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
+import { keyStateRoutes } from '../../src/http/routes/key-states.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
 import { logKeyRoutes } from '../../src/http/routes/log-key.ts';
 import { policyToolRoutes } from '../../src/http/routes/policy-tools.ts';
@@ -25,6 +26,7 @@ export function allRoutes(): Route[] {
     ...systemRoutes(service, metrics),
     ...logKeyRoutes(service),
     ...keyRoutes(service),
+    ...keyStateRoutes(service),
     ...signingRoutes(service, metrics),
     ...requestRoutes(service),
     ...policyRoutes(service),

@@ -26,6 +26,10 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'GET /v1/keys/{name}': '*',
   'POST /v1/keys/{name}/versions/{version}/disable': ['admin'],
   'POST /v1/keys/{name}/versions/{version}/enable': ['admin'],
+  'POST /v1/keys/{name}/versions/{version}/compromise': ['admin', 'operator'],
+  'POST /v1/keys/{name}/versions/{version}/schedule-destruction': ['admin'],
+  'POST /v1/keys/{name}/versions/{version}/cancel-destruction': ['admin'],
+  'GET /v1/keys/{name}/versions/{version}/consequences': ['admin', 'operator', 'auditor'],
 
   'POST /v1/keys/{name}/sign/transaction': ['signer'],
   'POST /v1/keys/{name}/sign/message': ['signer'],

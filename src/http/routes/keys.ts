@@ -5,20 +5,11 @@ import { keyToJson } from '../../signer/directory.ts';
 import type { ImportSource } from '../../signer/keys.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import {
-  keyShape,
-  limitSchema,
-  nameSchema,
-  numberText,
-  pageOf,
-  reasonSchema,
-  tagsSchema,
-} from '../shapes.ts';
+import { keyShape, limitSchema, nameSchema, pageOf, tagsSchema } from '../shapes.ts';
 
 const tag = 'Keys';
 
 const nameParams = z.strictObject({ name: nameSchema });
-const versionParams = z.strictObject({ name: nameSchema, version: numberText(1) });
 
 const sourceSchema = z.discriminatedUnion('type', [
   z
@@ -34,23 +25,6 @@ const sourceSchema = z.discriminatedUnion('type', [
 ]);
 
 export function keyRoutes({ keys }: Service): Route[] {
-  const transition = (verb: 'disable' | 'enable', description: string): Route =>
-    route(
-      {
-        method: 'POST',
-        path: `/v1/keys/{name}/versions/{version}/${verb}`,
-        tag,
-        summary: `${verb === 'disable' ? 'Disable' : 'Enable'} a version`,
-        description,
-        access: ['admin'],
-        params: versionParams,
-        body: z.strictObject({ reason: reasonSchema }),
-        answer: { status: 200, description: 'The key.', schema: keyShape },
-      },
-      async ({ params: { name, version }, body: { reason } }, { act }) =>
-        keyToJson(await keys.transition(act, keys.get(name), version, verb, reason)),
-    );
-
   return [
     route(
       {
@@ -126,11 +100,6 @@ export function keyRoutes({ keys }: Service): Route[] {
         answer: { status: 200, description: 'The key.', schema: keyShape },
       },
       ({ params: { name } }) => keyToJson(keys.get(name)),
-    ),
-    transition('disable', 'When this is answered, no further signature of the version is released.'),
-    transition(
-      'enable',
-      'The version signs again: as one that drains, when another version has become the primary in its place.',
     ),
   ];
 }

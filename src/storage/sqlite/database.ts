@@ -7,6 +7,7 @@ import { MIGRATIONS } from './schema.ts';
 export const DATABASE_FILE = 'countersign.db';
 const LOCK_FILE = 'countersign.lock';
 const SQLITE_BUSY = 5;
+const BUSY_TIMEOUT_MS = 5_000;
 
 /** An open database that this process alone writes, until `close`. */
 export interface OpenDatabase {
@@ -47,7 +48,7 @@ function openDatabase(file: string): DatabaseSync {
       PRAGMA fullfsync = ON;
       PRAGMA trusted_schema = OFF;
       PRAGMA secure_delete = ON;
-      PRAGMA busy_timeout = 5000;
+      PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
     `);
     migrate(db, file);
     return db;
@@ -80,6 +81,18 @@ function makeDirectory(directory: string): void {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown';
+}
+
+/** Moves all of the write-ahead log into the database, and empties it. False while a reader keeps it from that. */
+export function truncateWal(db: DatabaseSync): boolean {
+  // Nobody is served while this waits: who reads now is done the next time.
+  db.exec('PRAGMA busy_timeout = 0');
+  try {
+    const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+    return busy === 0;
+  } finally {
+    db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
 }
 
 /** Opens the database of a data directory to look at it; a running service is not disturbed. */

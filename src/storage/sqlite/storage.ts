@@ -18,7 +18,7 @@ import type { SealReads, SealWrites } from '../../signer/seal.ts';
 import { accessTables } from './access.ts';
 import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
-import { openForWriting } from './database.ts';
+import { openForWriting, truncateWal } from './database.ts';
 import { fenceTable } from './fence.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
@@ -68,6 +68,11 @@ export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, Cursor
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
   forgetAnswersBefore(time: string): void;
+  /**
+   * Empties the write-ahead log, in which bytes that were overwritten since still stand. False while another process
+   * reads the database as it was, and nothing was emptied.
+   */
+  flushErased(): boolean;
   close(): void;
 }
 
@@ -153,6 +158,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     forgetSinkCursors: (names) => cursors.forgetSinkCursors(names),
     forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
     forgetUsageBefore: (time) => usage.forgetUsageBefore(time),
+    flushErased: () => truncateWal(db),
     close,
   };
 }
