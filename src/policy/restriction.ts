@@ -1,9 +1,10 @@
 import type { DecoderOf } from './decoders.ts';
-import type { Condition, MemberTest, NumberTest, Predicate, Rule, ValueTest } from './model.ts';
+import type { AddressTest, Condition, MemberTest, NumberTest, Predicate, Rule, ValueTest } from './model.ts';
 import {
   ADDRESS,
   argumentOf,
   ENCODE_TYPE,
+  firstOf,
   KEY,
   lengthOf,
   numberOf,
@@ -21,11 +22,16 @@ import { compileValueTest, type Test, type Value } from './value-test.ts';
  * What a rule demands of a trait, at least. An effect without a value that passes is one to which the rule does not apply,
  * for certain: nothing else that is in the rule could be an error that matters.
  */
-export type Restriction = Listed | Ranged | Tested;
+export type Restriction = Listed | Excluding | Ranged | Tested;
 
 export interface Listed {
   readonly trait: Trait;
   readonly values: ReadonlySet<Value>;
+}
+
+export interface Excluding {
+  readonly trait: Trait;
+  readonly excluded: ReadonlySet<Value>;
 }
 
 /**
@@ -90,7 +96,7 @@ export function byTrait(restrictions: readonly Restriction[]): ReadonlyMap<strin
 
 function sizeOf(restriction: Restriction): number {
   if ('values' in restriction) return restriction.values.size;
-  return 'low' in restriction ? Number.MAX_VALUE : Infinity;
+  return 'test' in restriction ? Infinity : Number.MAX_VALUE;
 }
 
 function unite(one: Restriction, other: Restriction | undefined): Restriction | undefined {
@@ -102,6 +108,10 @@ function unite(one: Restriction, other: Restriction | undefined): Restriction | 
   }
   if ('low' in one && 'low' in other)
     return { trait, low: Math.min(one.low, other.low), high: Math.max(one.high, other.high) };
+  if ('excluded' in one && 'excluded' in other) {
+    const excluded = new Set([...one.excluded].filter((value) => other.excluded.has(value)));
+    return excluded.size === 0 ? undefined : { trait, excluded };
+  }
   return undefined;
 }
 
@@ -124,9 +134,9 @@ function ofPredicate(predicate: Predicate, decoderOf: DecoderOf): readonly Restr
       return [
         ...listed(ADDRESS, new Set([token.address])),
         ...listed(TOKEN_ACTION, actions),
-        ...listed(tokenParty('from'), from?.in),
-        ...listed(tokenParty('to'), to?.in),
-        ...listed(tokenParty('spender'), spender?.in),
+        ...ofAddress(tokenParty('from'), from),
+        ...ofAddress(tokenParty('to'), to),
+        ...ofAddress(tokenParty('spender'), spender),
         ...ofNumber(tokenNumber('amount', token), amount),
         ...ofNumber(tokenNumber('tokenId', token), tokenId),
       ];
@@ -148,6 +158,14 @@ function listed(trait: Trait, values: ReadonlySet<Value> | undefined): readonly 
   return values === undefined || values.size > MAX_LISTED ? [] : [{ trait, values }];
 }
 
+function excluding(trait: Trait, excluded: ReadonlySet<Value> | undefined): readonly Excluding[] {
+  return excluded === undefined ? [] : [{ trait, excluded }];
+}
+
+function ofAddress(trait: Trait, test: AddressTest | undefined): readonly Restriction[] {
+  return test?.in === undefined ? excluding(trait, test?.notIn) : listed(trait, test.in);
+}
+
 function ofValue(trait: Trait, test: ValueTest): readonly Restriction[] {
   const restrictions = fromValue(trait, test);
   return restrictions.length > 0
@@ -160,19 +178,24 @@ function fromValue(trait: Trait, test: ValueTest): readonly Restriction[] {
     case 'number':
       return ofNumber(trait, test.test);
     case 'address':
-      return listed(trait, test.test.in);
+      return ofAddress(trait, test.test);
     case 'text':
     case 'bytes': {
-      const { in: options, prefix, len } = test.test;
+      const { in: options, prefix, len, notIn } = test.test;
       if (options !== undefined) return listed(trait, options);
       if (prefix !== undefined) return listed(startOf(trait, prefix.length), new Set([prefix]));
-      return ofNumber(lengthOf(trait, test.kind), len);
+      return len === undefined ? excluding(trait, notIn) : ofNumber(lengthOf(trait, test.kind), len);
     }
     case 'bool':
       return listed(trait, new Set([test.eq]));
     case 'list':
-    default:
-      return ofNumber(lengthOf(trait, 'list'), test.len);
+    default: {
+      const { len, every = [] } = test;
+      return [
+        ...ofNumber(lengthOf(trait, 'list'), len),
+        ...every.flatMap((each) => ofValue(firstOf(trait, each.steps), each.test)),
+      ];
+    }
   }
 }
 
@@ -187,10 +210,10 @@ function textOf(test: ValueTest): string {
 
 function ofNumber(trait: Trait, test: NumberTest | undefined): readonly Restriction[] {
   if (test === undefined) return [];
-  const { eq, in: options, lt, lte, gt, gte } = test;
+  const { eq, in: options, notIn, lt, lte, gt, gte } = test;
   if (eq !== undefined) return listed(trait, new Set([eq]));
   if (options !== undefined) return listed(trait, options);
   const low = Math.max(...[gt, gte].map((bound) => (bound === undefined ? -Infinity : Number(bound))));
   const high = Math.min(...[lt, lte].map((bound) => (bound === undefined ? Infinity : Number(bound))));
-  return low === -Infinity && high === Infinity ? [] : [{ trait, low, high }];
+  return low === -Infinity && high === Infinity ? excluding(trait, notIn) : [{ trait, low, high }];
 }

@@ -3,6 +3,7 @@ import type { CompiledRule } from './compiled-rule.ts';
 import {
   byTrait,
   MAX_LISTED,
+  type Excluding,
   type Listed,
   type Ranged,
   type Restriction,
@@ -32,8 +33,13 @@ interface Entry {
   readonly copies: number;
 }
 
+const NONE: Rules = [];
+
 /** So few rules are tried as fast as they are told apart. */
 const FEW = 3;
+
+/** By what a demand is known that is compared, the quickest first. */
+const SIEVED = ['low', 'excluded', 'test'] as const;
 
 /** A trait that tells apart less than this part of the rules is not worth a look at it. */
 const LEAST_GAIN = 1 / 8;
@@ -56,15 +62,20 @@ function entryOf(compiled: CompiledRule, names: ReadonlySet<string> | undefined)
   return { compiled, restrictions: byTrait(restrictions), copies: 1 };
 }
 
-/** Undefined for no rules. */
-function build(entries: readonly Entry[]): Search | undefined {
+/**
+ * Undefined for no rules.
+ * @param used names of traits by which these rules were told apart already.
+ */
+function build(entries: readonly Entry[], used: readonly string[] = []): Search | undefined {
   if (entries.length === 0) return undefined;
   if (entries.length > FEW) {
     const least = entries.length * LEAST_GAIN;
-    const fork = findFork(entries, least);
-    if (fork !== undefined) return createFork(fork, entries);
-    const sieve = findSieve(entries, 'low', least) ?? findSieve(entries, 'test', least);
-    if (sieve !== undefined) return sieve;
+    const fork = findFork(entries, used, least);
+    if (fork !== undefined) return createFork(fork, entries, used);
+    for (const kind of SIEVED) {
+      const sieve = findSieve(entries, used, kind, least);
+      if (sieve !== undefined) return sieve;
+    }
   }
   const rules = entries.map(({ compiled }) => compiled);
   return (_question, _effect, found) => {
@@ -72,28 +83,46 @@ function build(entries: readonly Entry[]): Search | undefined {
   };
 }
 
-/** The trait by whose values most rules are left out, whatever its value is. */
-function findFork(entries: readonly Entry[], least: number): Trait | undefined {
-  const lists = new Map<
-    string,
-    { readonly trait: Trait; filed: number; readonly counts: Map<Value, number> }
-  >();
+/** A trait, and how many rules list each of its values. */
+interface Option {
+  readonly trait: Trait;
+  filed: number;
+  readonly counts: Map<Value, number>;
+}
+
+/** The trait by whose values most rules are left out whatever its value is, or else on average. */
+function findFork(entries: readonly Entry[], used: readonly string[], least: number): Trait | undefined {
+  const lists = new Map<string, Option>();
   for (const entry of entries) {
     for (const [name, restriction] of entry.restrictions) {
-      if (!isFiled(entry, restriction)) continue;
+      if (used.includes(name) || !isFiled(entry, restriction)) continue;
       const { trait, values } = restriction;
       const list = getOrCreate(lists, name, () => ({ trait, filed: 0, counts: new Map<Value, number>() }));
       list.filed += 1;
       for (const value of values) list.counts.set(value, (list.counts.get(value) ?? 0) + 1);
     }
   }
-  return findBest(lists.values(), ({ filed, counts }) => filed - largest(counts.values()), least)?.trait;
+  const options = [...lists.values()];
+  const best =
+    findBest(options, ({ filed, counts }) => filed - largest(counts.values()), least) ??
+    findBest(options, ({ filed, counts }) => filed - average(counts.values()), least);
+  return best?.trait;
 }
 
 function largest(numbers: Iterable<number>): number {
   let most = 0;
   for (const each of numbers) most = Math.max(most, each);
   return most;
+}
+
+function average(numbers: Iterable<number>): number {
+  let sum = 0;
+  let count = 0;
+  for (const each of numbers) {
+    sum += each;
+    count += 1;
+  }
+  return sum / Math.max(count, 1);
 }
 
 /** No rule is filed in more places than one list may have values: the index stays linear in the document. */
@@ -112,7 +141,7 @@ function findBest<T>(options: Iterable<T>, gainOf: (option: T) => number, least:
 }
 
 /** Tells rules apart by the values that they list. */
-function createFork(trait: Trait, entries: readonly Entry[]): Search {
+function createFork(trait: Trait, entries: readonly Entry[], used: readonly string[]): Search {
   const filed: CompiledRule[] = [];
   const others: Entry[] = [];
   const byValue = new Map<Value, Entry[]>();
@@ -126,8 +155,9 @@ function createFork(trait: Trait, entries: readonly Entry[]): Search {
     const copy = { ...entry, copies: entry.copies * restriction.values.size };
     for (const value of restriction.values) getOrCreate(byValue, value, newList).push(copy);
   }
-  const searches = new Map([...byValue].map(([value, some]) => [value, build(some)]));
-  const searchOthers = build(others);
+  const usedHere = [...used, trait.name];
+  const searches = new Map([...byValue].map(([value, some]) => [value, build(some, usedHere)]));
+  const searchOthers = build(others, used);
   return (question, effect, found) => {
     const values = trait.read(question, effect);
     if (values === undefined) found.push(filed);
@@ -137,7 +167,12 @@ function createFork(trait: Trait, entries: readonly Entry[]): Search {
 }
 
 /** By the trait of whose values most different things are demanded. */
-function findSieve(entries: readonly Entry[], kind: 'low' | 'test', least: number): Search | undefined {
+function findSieve(
+  entries: readonly Entry[],
+  used: readonly string[],
+  kind: (typeof SIEVED)[number],
+  least: number,
+): Search | undefined {
   const options = new Map<string, { readonly trait: Trait; readonly demands: Set<string> }>();
   for (const { restrictions } of entries) {
     for (const [name, restriction] of restrictions) {
@@ -155,12 +190,16 @@ function findSieve(entries: readonly Entry[], kind: 'low' | 'test', least: numbe
   return createSieve(
     best.trait,
     entries.filter(isSieved),
-    build(entries.filter((entry) => !isSieved(entry))),
+    build(
+      entries.filter((entry) => !isSieved(entry)),
+      used,
+    ),
   );
 }
 
 function demandOf(restriction: Restriction): string {
   if ('low' in restriction) return `${restriction.low} ${restriction.high}`;
+  if ('excluded' in restriction) return [...restriction.excluded].map(String).join(' ');
   return 'text' in restriction ? restriction.text : '';
 }
 
@@ -168,9 +207,7 @@ function demandOf(restriction: Restriction): string {
 function createSieve(trait: Trait, entries: readonly Entry[], searchOthers: Search | undefined): Search {
   const rules = entries.map(({ compiled }) => compiled);
   const demands = entries.flatMap(({ restrictions }) => restrictions.get(trait.name) ?? []);
-  const ranged = demands.filter((each) => 'low' in each);
-  const tested = demands.filter((each) => 'test' in each);
-  const sieve = ranged.length > 0 ? withinRange(rules, ranged) : passing(rules, tested);
+  const sieve = sieveOf(rules, demands);
   return (question, effect, found) => {
     const values = trait.read(question, effect);
     if (values === undefined) found.push(rules);
@@ -182,6 +219,15 @@ function createSieve(trait: Trait, entries: readonly Entry[], searchOthers: Sear
 /** The rules that demand nothing else of the value. */
 type Sieve = (value: Value, subject: Subject) => Rules;
 
+/** Of demands that are all of one kind. */
+function sieveOf(rules: Rules, demands: readonly Restriction[]): Sieve {
+  const ranged = demands.filter((each) => 'low' in each);
+  const excluding = demands.filter((each) => 'excluded' in each);
+  const tested = demands.filter((each) => 'test' in each);
+  if (ranged.length > 0) return withinRange(rules, ranged);
+  return excluding.length > 0 ? notExcluded(rules, excluding) : passing(rules, tested);
+}
+
 function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
   const low = Float64Array.from(ranges, (each) => each.low);
   const high = Float64Array.from(ranges, (each) => each.high);
@@ -189,8 +235,8 @@ function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
   const highest = high.reduce((most, each) => Math.max(most, each), -Infinity);
   return (value) => {
     const number = Number(value);
+    if (number < lowest || number > highest) return NONE;
     const left: CompiledRule[] = [];
-    if (number < lowest || number > highest) return left;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i];
       // What is no number is left to the rules.
@@ -198,6 +244,20 @@ function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
       if (!isOutside && rule !== undefined) left.push(rule);
     }
     return left;
+  };
+}
+
+function notExcluded(rules: Rules, demands: readonly Excluding[]): Sieve {
+  const byValue = new Map<Value, Set<CompiledRule>>();
+  for (const [i, { excluded }] of demands.entries()) {
+    const rule = rules[i];
+    if (rule === undefined) continue;
+    for (const value of excluded) getOrCreate(byValue, value, () => new Set<CompiledRule>()).add(rule);
+  }
+  return (value) => {
+    const leftOut = byValue.get(value);
+    if (leftOut === undefined) return rules;
+    return leftOut.size === rules.length ? NONE : rules.filter((rule) => !leftOut.has(rule));
   };
 }
 

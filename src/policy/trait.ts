@@ -136,3 +136,21 @@ export function lengthOf(trait: Trait, kind: 'text' | 'bytes' | 'list'): Trait {
       }),
   };
 }
+
+/** A value inside the first item of a list. Of an empty list, of which each item passes everything, it cannot be told. */
+export function firstOf(trait: Trait, steps: readonly (number | string)[]): Trait {
+  return {
+    name: `${trait.name}, first ${steps.join('.')}`,
+    read(question, effect) {
+      const lists = trait.read(question, effect);
+      const firsts: Value[] = [];
+      for (const list of lists ?? []) {
+        if (!Array.isArray(list)) continue;
+        const [first] = list as readonly Value[];
+        if (first === undefined) return undefined;
+        firsts.push(follow(first, steps));
+      }
+      return lists && firsts;
+    },
+  };
+}

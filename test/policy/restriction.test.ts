@@ -25,6 +25,7 @@ function restrictions(rule: { readonly [name: string]: JsonValue | undefined }):
 function show(restriction: Restriction): string {
   const { name } = restriction.trait;
   if ('values' in restriction) return `${name}: ${[...restriction.values].map(String).join(' ')}`;
+  if ('excluded' in restriction) return `${name}: not ${[...restriction.excluded].map(String).join(' ')}`;
   return 'low' in restriction ? `${name}: ${restriction.low} to ${restriction.high}` : `${name}: a test`;
 }
 
@@ -43,7 +44,8 @@ test.each<[string, JsonValue, readonly string[]]>([
     ['value: 1 to 9007199254740992'],
   ],
   ['numbers: one end', { nonce: { lte: 3 } }, ['nonce: -Infinity to 3']],
-  ['numbers: nothing', { nonce: { notIn: [3] } }, []],
+  ['numbers: what is excluded', { nonce: { notIn: [3, 5] } }, ['nonce: not 3 5']],
+  ['numbers: of two, the range', { nonce: { notIn: [3], lt: 9 } }, ['nonce: -Infinity to 9']],
   ['recipients', to(ALICE, BOB), [`address: ${ALICE} ${BOB}`]],
   ['recipients: nothing', { to: { notIn: [ALICE] } }, []],
   ['recipients: a long list', to(...manyAddresses(65)), []],
@@ -65,6 +67,21 @@ test.each<[string, JsonValue, readonly string[]]>([
     { any: [{ nonce: { lte: 3 } }, { nonce: { gte: 2, lte: 7 } }] },
     ['nonce: -Infinity to 7'],
   ],
+  [
+    'a disjunction: what all branches exclude',
+    { any: [{ nonce: { notIn: [1, 2, 3] } }, { nonce: { notIn: [2, 3, 4] } }] },
+    ['nonce: not 2 3'],
+  ],
+  [
+    'a disjunction: nothing that all branches exclude',
+    { any: [{ nonce: { notIn: [1] } }, { nonce: { notIn: [2] } }] },
+    [],
+  ],
+  [
+    'a disjunction: no range with what is excluded',
+    { any: [{ nonce: { notIn: [1] } }, { nonce: { lt: 2 } }] },
+    [],
+  ],
   ['a disjunction: no list with a range', { any: [{ nonce: { lte: 3 } }, { nonce: { eq: 7 } }] }, []],
   ['a disjunction: a long list', { any: manyAddresses(65).map((one) => to(one)) }, []],
   [
@@ -85,7 +102,7 @@ test.each<[string, JsonValue, readonly string[]]>([
   [
     'tokens: an id',
     { token: { token: 'punks', action: 'approve', spender: { notIn: [ALICE] }, tokenId: { eq: 3 } } },
-    [`address: ${CAROL}`, 'token action: approve', 'token erc721 tokenId: 3'],
+    [`address: ${CAROL}`, 'token action: approve', `token spender: not ${ALICE}`, 'token erc721 tokenId: 3'],
   ],
   ['typed data', { typed: { type: 'Mail(string text)' } }, ['encodeType: Mail(string text)']],
 ])('%s', (_name, when, expected) => {
@@ -96,14 +113,16 @@ test.each<[string, JsonValue, readonly string[]]>([
 test.each<[string, JsonValue, string]>([
   ['a list', { 'order.to': { in: [ALICE] } }, `0.0: ${ALICE}`],
   ['a number', { 'order.amount': { gte: '5' } }, '0.1: 5 to Infinity'],
-  ['a number that is tested', { 'order.amount': { notIn: ['5'] } }, '0.1: a test'],
+  ['a number that is excluded', { 'order.amount': { notIn: ['5'] } }, '0.1: not 5'],
   ['an address that is tested', { 'order.to': { isSigner: true } }, '0.0: a test'],
   ['a text', { note: { eq: 'rent' } }, '1: rent'],
   ['a beginning', { note: { prefix: 're' } }, '1, first 2: re'],
   ['a length', { note: { len: { eq: 2 } } }, '1, length: 2'],
-  ['what is excluded', { note: { notIn: ['x'] } }, '1: a test'],
+  ['what is excluded', { note: { notIn: ['x'] } }, '1: not x'],
+  ['what is excluded, of a length', { note: { notIn: ['x'], len: { gt: 1 } } }, '1, length: 1 to Infinity'],
   ['a count of values', { flags: { len: { lte: 2 } } }, '2, length: -Infinity to 2'],
-  ['a list of values', { flags: { every: { eq: true } } }, '2: a test'],
+  ['each of the values', { flags: { every: { eq: true } } }, '2, first : true'],
+  ['some of the values', { flags: { some: { eq: true } } }, '2: a test'],
 ])('arguments: %s', (_name, args, expected) => {
   const [first, second, ...others] = restrictions(deny(['transaction'], trade(args)));
   expect([first, second]).toEqual([expect.stringMatching(/^selector: 0x/), `${signature} ${expected}`]);

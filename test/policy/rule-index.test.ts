@@ -11,7 +11,7 @@ import { KEY } from '../../src/policy/trait.ts';
 import { calldata } from '../effects/intents.ts';
 import { compilable, document } from './arbitraries.ts';
 import { policyRequest } from './arbitrary-requests.ts';
-import { ALICE, allowTransfers, BOB, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
+import { ALICE, allowTransfers, BOB, CAROL, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
 import { DEFINITIONS, REQUESTS, RULES } from './rule-pool.ts';
 
 /** What is wrong with what the index gives: rules that apply and are missing, lists out of order. */
@@ -88,10 +88,11 @@ describe('an index of rules', () => {
 });
 
 const FUNCTIONS = Array.from({ length: 500 }, (_, i) => `act${i}(address to, uint256 amount)`);
+const PAYROLL = 'payroll(address[] to, uint256 amount)';
 const TRADE = 'trade(address to, uint256 amount, string note, bytes32 tag, bool final, int64 delta)';
 const TAG: Hex = `0x12${'34'.repeat(31)}`;
 const MORE = {
-  abis: { desk: [TRADE, ...FUNCTIONS] },
+  abis: { desk: [TRADE, PAYROLL, ...FUNCTIONS] },
   tokens: {
     usdc: { chain: 31337, address: BOB, standard: 'erc20', decimals: 6 },
     other: { chain: 31337, address: SIGNER, standard: 'erc20', decimals: 6 },
@@ -101,8 +102,10 @@ const MORE = {
 const call = (fn: string, args?: JsonValue): JsonValue => ({
   call: { to: { eq: BOB }, abi: 'desk', fn, ...(args === undefined ? {} : { args }) },
 });
+const ALL_BUT_TWO = Array.from({ length: 500 }, (_, i) => i).filter((i) => i % 250 !== 0);
 const addressOf = (i: number): Hex => `0x${(0x1000 + i).toString(16).padStart(40, '0')}`;
 const trade = calldata(TRADE, [ALICE, 1000n, 'rent', TAG, true, -5n]);
+const payroll = (...to: readonly Hex[]): Hex => calldata(PAYROLL, [to, 1n]);
 const asking = (data: Hex): PolicyRequest => request({ ...TRANSFER, to: BOB, value: 0n, data });
 
 /** Which of 500 rules are left for the outermost effect of a request. */
@@ -151,6 +154,37 @@ describe('of 500 rules for one contract', () => {
       (i) => call('trade', { note: { notIn: i === 7 ? ['x'] : ['rent', `${i}`] } }),
       trade,
       [7],
+    ],
+    [
+      'a number that is excluded',
+      (i) => call('trade', { delta: { notIn: ['-5', `${i - 520}`] } }),
+      trade,
+      [],
+    ],
+    ['a number that few exclude', (i) => ({ value: { notIn: [`${i % 250}`] } }), '0x', ALL_BUT_TWO],
+    [
+      'an address, where all list another',
+      (i) => call('trade', { to: { in: [i === 7 ? ALICE : addressOf(i), CAROL] } }),
+      trade,
+      [7],
+    ],
+    [
+      'an amount, where all list the address',
+      (i) => call('trade', { to: { in: [addressOf(i), ALICE] }, amount: { gte: String(i + 502) } }),
+      trade,
+      Array.from({ length: 499 }, (_, i) => i),
+    ],
+    [
+      'the first item',
+      (i) => call('payroll', { to: { every: { in: [i === 7 ? ALICE : addressOf(i), BOB] } } }),
+      payroll(ALICE, CAROL),
+      [7],
+    ],
+    [
+      'no item of an empty list',
+      (i) => call('payroll', { to: { every: { in: [addressOf(i)] } } }),
+      payroll(),
+      Array.from({ length: 500 }, (_, i) => i),
     ],
     [
       'a token’s recipient',
