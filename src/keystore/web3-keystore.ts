@@ -6,6 +6,7 @@ import { CountersignError, invalidField } from '../errors.ts';
 import { parseWith } from '../schema.ts';
 import { allocSecret, decryptUpdate } from './envelope.ts';
 import {
+  belowFloor,
   checkKdfBounds,
   deriveKey,
   newKdfParams,
@@ -88,6 +89,19 @@ export function parseKeystore(json: unknown): Keystore {
   const keystore = parseWith(keystoreSchema, withLowerCaseCrypto(json), 'the keystore');
   checkKdfBounds(kdfParamsOf(keystore), 'crypto.kdfparams');
   return keystore;
+}
+
+/** How well a file protected its key. */
+export interface KeystoreFacts {
+  /** The KDF and its parameters, without the salt. */
+  readonly kdf: { readonly [name: string]: string | number };
+  /** What of them is weaker than anything that is written here, as `n 4096, at least 131072`. */
+  readonly belowFloor: readonly string[];
+}
+
+export function keystoreFacts(keystore: Keystore): KeystoreFacts {
+  const { salt: _, ...kdf } = kdfParamsOf(keystore);
+  return { kdf, belowFloor: belowFloor(kdfParamsOf(keystore)) };
 }
 
 /**

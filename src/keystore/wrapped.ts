@@ -13,6 +13,9 @@ import { allocSecret } from './envelope.ts';
  * The length of a password shows in no ciphertext.
  */
 
+/** How long a wrapping key waits to be used, in milliseconds. */
+export const WRAPPING_KEY_LIFE_MS = 10 * 60 * 1000;
+
 /** The most bytes of a password. */
 export const MAX_PASSWORD_BYTES = 1024;
 const PASSWORD_FIELD_BYTES = 2 + MAX_PASSWORD_BYTES;

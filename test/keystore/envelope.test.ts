@@ -1,7 +1,7 @@
 import { randomBytes, webcrypto } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openSecret, sealSecret, type SealedIdentity } from '../../src/keystore/envelope.ts';
+import { isExportable, openSecret, sealSecret, type SealedIdentity } from '../../src/keystore/envelope.ts';
 
 const kek = randomBytes(32);
 const identity: SealedIdentity = {
@@ -109,8 +109,20 @@ describe('sealed secrets', () => {
 
   it('say when their format is unknown', () => {
     const blob = sealSecret(kek, 1, identity, randomBytes(32));
-    blob[0] = 2;
-    expect(() => openSecret(() => kek, identity, blob)).toThrow('unknown format 2');
+    blob[0] = 3;
+    expect(() => openSecret(() => kek, identity, blob)).toThrow('unknown format 3');
+  });
+
+  it('stay what they were made as: one that stays does not become one that may leave, nor the other way', () => {
+    for (const exportable of [false, true]) {
+      const secret = randomBytes(32);
+      const blob = sealSecret(kek, 1, identity, secret, exportable);
+      expect(isExportable(blob)).toBe(exportable);
+      expect(openSecret(() => kek, identity, blob)).toEqual(secret);
+      blob[0] = exportable ? 1 : 2;
+      expect(isExportable(blob)).toBe(!exportable);
+      expect(() => openSecret(() => kek, identity, blob)).toThrow(expect.objectContaining(altered));
+    }
   });
 
   it.each([

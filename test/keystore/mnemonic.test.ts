@@ -10,6 +10,15 @@ const seedOf = (phrase: string, passphrase = ''): string =>
 const refusal = (message: RegExp) =>
   expect.objectContaining({ code: 'invalid_request', message: expect.stringMatching(message) });
 
+function isRead(phrase: string): boolean {
+  try {
+    readMnemonic(Buffer.from(phrase));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const entropy = fc
   .constantFrom(16, 20, 24, 28, 32)
   .chain((length) => fc.uint8Array({ minLength: length, maxLength: length }));
@@ -71,14 +80,17 @@ describe('a mnemonic that is none', () => {
     expect(() => readMnemonic(Buffer.from(phrase))).toThrow(refusal(new RegExp(`has ${count} words`)));
   });
 
-  it('is told by its checksum, exactly where ethers does', () => {
+  it('is told by its checksum', () => {
+    const swapped = [words[1], words[0], ...words.slice(2)].join(' ');
+    expect(() => readMnemonic(Buffer.from(swapped))).toThrow(refusal(/checksum .*word 12/));
+  });
+
+  it('is told by its checksum exactly where ethers does', () => {
     fc.assert(
       fc.property(entropy, fc.nat(), fc.nat(2047), (bytes, at, place) => {
         const given = Mnemonic.fromEntropy(bytes).phrase.split(' ');
         const phrase = given.with(at % given.length, ENGLISH_WORDS[place]!).join(' ');
-        if (Mnemonic.isValidMnemonic(phrase))
-          expect(readMnemonic(Buffer.from(phrase)).toString()).toBe(phrase);
-        else expect(() => readMnemonic(Buffer.from(phrase))).toThrow(refusal(/checksum .*word \d+/));
+        expect(isRead(phrase)).toBe(Mnemonic.isValidMnemonic(phrase));
       }),
     );
   });

@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { hpkeOpen, newHpkeKeyPair, type HpkeKeyPair, type HpkeMessage } from '../../keystore/hpke.ts';
-import { wrappingInfo, type WrappingContext } from '../../keystore/wrapped.ts';
+import { wrappingInfo, WRAPPING_KEY_LIFE_MS, type WrappingContext } from '../../keystore/wrapped.ts';
 
-/** Milliseconds. */
-export const WRAPPING_KEY_LIFE_MS = 10 * 60 * 1000;
 export const MAX_WRAPPING_KEYS = 64;
 
 interface OpenKey {
@@ -60,7 +58,7 @@ export class WrappingKeys {
   }
 
   wipe(): void {
-    for (const id of [...this.#open.keys()]) this.#forget(id);
+    for (const id of this.#open.keys()) this.#forget(id);
   }
 
   #forget(id: string): void {
