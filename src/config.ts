@@ -10,6 +10,7 @@ import { anchorsSchema, type AnchorsSettings } from './audit/anchors/settings.ts
 import { sinksSchema, type SinkSettings } from './audit/sinks/settings.ts';
 import { witnessesSchema, type WitnessSettings } from './audit/witness/settings.ts';
 import { CountersignError, invalidField } from './errors.ts';
+import { rotationSchema, type RotationSettings } from './rotation/settings.ts';
 import { parseWith } from './schema.ts';
 
 const file = z
@@ -78,6 +79,31 @@ function isUrl(text: string | undefined): boolean {
   return text !== undefined && /^https?:/i.test(text);
 }
 
+const SEALS = ['file', 'passphrase', 'shamir'] as const;
+
+/** Where the passphrase is that opens the seal at each start; nowhere when absent, and a person unseals. */
+const passphraseSchema = z
+  .strictObject({
+    file: file.optional(),
+    fd: z.int().min(0).max(1_048_576).optional(),
+    /** The name of a systemd credential: a file in $CREDENTIALS_DIRECTORY. */
+    credential: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, 'must be 1 to 255 of letters, digits, ".", "_" and "-"')
+      .optional(),
+  })
+  .refine((places) => Object.keys(places).length === 1, 'must be one of file, fd and credential');
+
+const sealSchema = z.union([
+  z.enum(SEALS),
+  z.strictObject({ type: z.enum(SEALS), passphrase: passphraseSchema.optional() }),
+]);
+
+const keyringSchema = z.strictObject({
+  maxEncryptions: z.int().min(1).max(2 ** 32).default(2 ** 31),
+  maxAgeDays: z.int().min(1).max(36_500).default(365),
+});
+
 export interface Config {
   /** Absolute. */
   readonly data: string;
@@ -85,7 +111,11 @@ export interface Config {
   /** What audit entries call this machine. */
   readonly node: string;
   /** What protects a keyring that is to be made; an existing one keeps its own. */
-  readonly seal: 'file' | 'passphrase';
+  readonly seal: (typeof SEALS)[number];
+  /** Where the passphrase is that opens the seal at each start. */
+  readonly passphrase?: { readonly file: string } | { readonly fd: number };
+  /** When the root keyring gets a new term by itself. */
+  readonly keyring: Readonly<z.output<typeof keyringSchema>>;
   /** Make a demo key and a demo signer at the first start. */
   readonly demo: boolean;
   readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
@@ -96,6 +126,7 @@ export interface Config {
   /** Networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly rateLimit: Readonly<z.output<typeof rateLimitSchema>>;
+  readonly rotation: RotationSettings;
   readonly audit: {
     /** Where audit entries go besides. */
     readonly sinks: readonly SinkSettings[];
@@ -125,13 +156,15 @@ export const settingsSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be 1 to 63 of letters, digits, ".", "_" and "-"')
     .optional(),
-  seal: z.enum(['file', 'passphrase']).optional(),
+  seal: sealSchema.optional(),
+  keyring: keyringSchema.optional(),
   demo: z.boolean().optional(),
   logLevel: z.enum(['info', 'warn', 'error', 'silent']).optional(),
   tls: tlsSchema.optional(),
   oidc: z.array(oidcSchema).max(16).optional(),
   trustedProxies: z.array(cidr).max(64).optional(),
   rateLimit: rateLimitSchema.optional(),
+  rotation: rotationSchema.optional(),
   audit: auditSchema.optional(),
 });
 type Settings = z.infer<typeof settingsSchema>;
@@ -139,32 +172,56 @@ type Settings = z.infer<typeof settingsSchema>;
 /** As they came: checked here. */
 export type Flags = { readonly [name in keyof Settings]?: unknown } & {
   readonly config?: string | undefined;
+  readonly passphraseFile?: string | undefined;
+  readonly passphraseFd?: string | undefined;
 };
 
 /** Flags over environment over file over defaults. Throws `invalid_request` that names the setting. */
 export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config {
-  const { config: file, ...given } = flags;
+  const { config: file, passphraseFile, passphraseFd, ...given } = flags;
   const fromFile = file === undefined ? {} : readSettings(file);
   const fromFlags = parseWith(settingsSchema, defined(given), 'the command line');
   const settings: Settings = { ...fromFile, ...fromEnvironment(environment), ...fromFlags };
   const { tls } = settings;
+  const seal = typeof settings.seal === 'string' ? { type: settings.seal } : (settings.seal ?? { type: 'file' });
+  const place = passphraseFlag(passphraseFile, passphraseFd) ?? ('passphrase' in seal ? seal.passphrase : undefined);
   return {
     data: path.resolve(settings.data ?? 'data'),
     listen: parseListen(settings.listen ?? '127.0.0.1:8700', tls !== undefined),
     node: settings.node ?? hostname(),
-    seal: settings.seal ?? 'file',
+    seal: seal.type,
+    ...(place !== undefined && { passphrase: placeOf(place, environment) }),
+    keyring: settings.keyring ?? keyringSchema.parse({}),
     demo: settings.demo ?? true,
     logLevel: settings.logLevel ?? 'info',
     ...(tls !== undefined && { tls }),
     oidc: settings.oidc ?? [],
     trustedProxies: settings.trustedProxies ?? [],
     rateLimit: settings.rateLimit ?? {},
+    rotation: settings.rotation ?? { webhooks: [] },
     audit: {
       sinks: settings.audit?.sinks ?? [],
       witnesses: settings.audit?.witnesses,
       anchors: settings.audit?.anchors,
     },
   };
+}
+
+type Place = z.output<typeof passphraseSchema>;
+
+function passphraseFlag(file: string | undefined, fd: string | undefined): Place | undefined {
+  if (file === undefined && fd === undefined) return undefined;
+  const given = defined({ file, fd: fd === undefined ? undefined : /^\d{1,7}$/.test(fd) ? Number(fd) : fd });
+  return parseWith(passphraseSchema, given, '--passphrase-file and --passphrase-fd');
+}
+
+function placeOf({ file, fd, credential }: Place, environment: NodeJS.ProcessEnv): NonNullable<Config['passphrase']> {
+  if (fd !== undefined) return { fd };
+  if (file !== undefined) return { file };
+  const directory = environment['CREDENTIALS_DIRECTORY'];
+  if (directory === undefined)
+    throw invalidField('seal.passphrase.credential', 'systemd has set no $CREDENTIALS_DIRECTORY: see LoadCredential=');
+  return { file: path.join(directory, credential ?? '') };
 }
 
 function readSettings(file: string): Settings {

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { AccessService } from './access/access.ts';
 import { Authenticator } from './access/authenticator.ts';
+import { CanaryAlarms } from './access/canaries.ts';
 import { Refusals } from './access/failures.ts';
 import { LogReads } from './access/log-reads.ts';
 import { IdentityProviders } from './access/oidc.ts';
+import { SealAttempts } from './access/seal-attempts.ts';
 import { Throttle } from './access/throttle.ts';
 import { ApprovalService } from './approvals/approvals.ts';
 import { RequestBook } from './approvals/book.ts';
@@ -15,11 +17,14 @@ import { systemAct } from './audit/act.ts';
 import { Checkpointer } from './audit/checkpointer.ts';
 import { ClockWatch } from './audit/clock-watch.ts';
 import { AuditGate } from './audit/gate.ts';
+import { ALERT_KINDS, alertText, watchAlerts } from './audit/alerts.ts';
 import { AuditLog, type CommitProbe } from './audit/log.ts';
 import { Outside } from './audit/outside.ts';
 import type { CursorWrites } from './audit/sinks/cursors.ts';
 import { Sinks } from './audit/sinks/sinks.ts';
 import type { CheckpointWrites } from './audit/stored-entry.ts';
+import { Backups } from './backup/backups.ts';
+import { Fence } from './backup/fence.ts';
 import { completeFirstStart, loadNewestPolicy, SEAL_KEY_FILE, type FirstStart } from './bootstrap.ts';
 import type { Config } from './config.ts';
 import { Admission } from './http/admission.ts';
@@ -29,6 +34,8 @@ import { accessRoutes } from './http/routes/access.ts';
 import { auditStreamRoutes } from './http/routes/audit-stream.ts';
 import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
+import { backupRoutes } from './http/routes/backup.ts';
+import { keyImportRoutes } from './http/routes/key-import.ts';
 import { keyStateRoutes } from './http/routes/key-states.ts';
 import { keyRoutes } from './http/routes/keys.ts';
 import { logKeyRoutes } from './http/routes/log-key.ts';
@@ -37,25 +44,29 @@ import { policyRoutes } from './http/routes/policy.ts';
 import { proposalRoutes } from './http/routes/proposals.ts';
 import { withReference } from './http/routes/reference.ts';
 import { requestRoutes } from './http/routes/requests.ts';
+import { sealRoutes } from './http/routes/seal.ts';
 import { secondFactorRoutes } from './http/routes/second-factor.ts';
 import { signingRoutes } from './http/routes/signing.ts';
 import { splitViewRoutes } from './http/routes/split-view.ts';
 import { systemRoutes } from './http/routes/system.ts';
 import { startServer } from './http/server.ts';
 import type { Service } from './http/service.ts';
+import { passphraseSource } from './keystore/passphrase-source.ts';
 import { sealKeyFile } from './keystore/seal-file.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { LimitLedger, USAGE_KEPT_MS } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
-import { Custody } from './signer/custody.ts';
+import { fencedLink } from './signer/fenced-link.ts';
 import { Destruction } from './signer/destruction.ts';
 import { KeyService } from './signer/keys.ts';
 import { LogKeys } from './signer/log-key.ts';
 import { NonceGuard } from './signer/nonces.ts';
 import { SigningPipeline } from './signer/pipeline.ts';
-import { SealService } from './signer/seal.ts';
+import { createSealing } from './signer/sealing.ts';
 import { SignerSupervisor } from './signer/supervisor.ts';
+import { TransferCustody } from './signer/transfer-custody.ts';
+import { snapshotSource } from './storage/sqlite/snapshot.ts';
 import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
 
 export interface RunningService {
@@ -76,6 +87,8 @@ const SINK_GRACE_MS = 3_000;
 const HOUSEKEEPING_MS = 10 * 60 * 1000;
 /** How long a version that is due to be destroyed is kept at most. */
 const DESTRUCTION_MS = 60 * 1000;
+/** How long the root key is too old at most, and what was interrupted waits. */
+const SEALING_MS = 60 * 1000;
 
 /** The composition root: builds every part, hands each its dependencies, and starts them in order. */
 export async function startService(config: Config, log: Log, probe?: CommitProbe): Promise<RunningService> {
@@ -106,15 +119,24 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     act: system,
     onSplitView: ({ message, size }) => log.error('audit.split_view', { reason: message, size }),
   });
-  const hindrances = [() => audit.hindrance, () => sinks.hindrance, () => outside.hindrance];
+  const fence = new Fence(reads);
+  const hindrances = [() => fence.hindrance, () => audit.hindrance, () => sinks.hindrance, () => outside.hindrance];
   const gate = new AuditGate(hindrances, outside);
 
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),
     onLost: (reason) => void lost(reason),
   });
-  const custody = new Custody(supervisor);
-  const seal = new SealService(reads, custody, sealKeyFile(path.join(config.data, SEAL_KEY_FILE)));
+  const sealing = createSealing({
+    link: fencedLink(supervisor, () => fence.hindrance),
+    reads,
+    counts: { saveEncryptions: (term, made) => audit.writeBeside(() => storage.saveEncryptions(term, made)) },
+    act: system,
+    keyFile: sealKeyFile(path.join(config.data, SEAL_KEY_FILE)),
+    passphrase: config.passphrase && passphraseSource(config.passphrase),
+    limits: config.keyring,
+  });
+  const { custody, seal } = sealing;
   const keys = new KeyService(reads, custody);
   const destruction = new Destruction({
     directory: keys.directory,
@@ -124,11 +146,13 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
   });
   const access = new AccessService(reads);
   const refusals = new Refusals(audit);
+  const canaries = new CanaryAlarms(audit);
   const logReads = new LogReads(audit);
   const admission = new Admission({
     authenticator: new Authenticator(reads, audit, new IdentityProviders(config.oidc)),
     throttle: new Throttle(config.rateLimit),
     refusals,
+    canaries,
     trustedProxies: config.trustedProxies,
   });
   const policy = new PolicyInForce();
@@ -141,6 +165,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     nonces: new NonceGuard(reads),
     denied: reads,
     desk: new RequestBook(reads, policy, now),
+    canaries,
     custody,
     gate,
   });
@@ -165,7 +190,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     if (supervisor.state !== 'ready')
       reasons.push('the signer process is not running; it is being restarted');
     else if (!initialized) reasons.push('not initialized: countersign init (POST /v1/sys/init)');
-    else if (sealed) reasons.push('sealed: countersign unseal (POST /v1/sys/unseal)');
+    else if (sealed && fence.hindrance === undefined) reasons.push('sealed: countersign unseal (POST /v1/sys/unseal)');
     if (audit.failure !== undefined)
       reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
     else reasons.push(...gate.reasons());
@@ -183,7 +208,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
 
   async function reopen(): Promise<void> {
     try {
-      await seal.resume(system);
+      if (fence.hindrance === undefined) await seal.resume(system);
       log.info('signer.restarted', { ...(supervisor.pid !== undefined && { pid: supervisor.pid }) });
     } catch (error) {
       log.error('signer.unseal_failed', { reason: error instanceof Error ? error.message : 'unknown' });
@@ -201,10 +226,15 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     log: audit,
     checkpointer,
     logKeys,
+    fence,
+    backups: new Backups(snapshotSource(config.data), config.data, version),
     gate,
     outside,
     seal,
+    sealing,
+    sealAttempts: new SealAttempts(),
     keys,
+    transfer: new TransferCustody(custody),
     policy,
     access,
     signing,
@@ -217,16 +247,25 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
   };
   const metrics = createMetrics({
     auditSize: () => audit.size,
+    alertKinds: ALERT_KINDS,
     sealed: () => seal.status().sealed,
     ready: () => notReady().length === 0,
+    rootKey: () => sealing.rootKey.status(),
     sinks: () => sinks.status(),
     outside: () => ({ ...outside.status(), splitView: outside.splitView.standing().length > 0 }),
+  });
+  watchAlerts(audit, (alert) => {
+    metrics.countAlert(alert.kind, alert.count);
+    log.error(alert.kind, { reason: alertText(alert) });
   });
   const routes = withReference(
     [
       ...systemRoutes(service, metrics),
+      ...sealRoutes(service),
       ...logKeyRoutes(service),
+      ...backupRoutes(service),
       ...keyRoutes(service),
+      ...keyImportRoutes(service),
       ...keyStateRoutes(service),
       ...signingRoutes(service, metrics),
       ...requestRoutes(service),
@@ -251,11 +290,19 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
       outcome: 'done',
       detail: { version, node: process.version },
     });
+    const sealNotes: string[] = [];
     if (!seal.status().initialized && config.seal === 'file') await seal.initialize(system, { type: 'file' });
-    else await seal.resume(system);
+    else if (fence.hindrance === undefined) {
+      // A key file that is not there stops the start; with a passphrase that is wrong, a person can still unseal.
+      await seal.resume(system).catch((error: unknown) => {
+        if (config.passphrase === undefined) throw error;
+        sealNotes.push(`not unsealed at the start: ${error instanceof Error ? error.message : 'unknown'}`);
+      });
+    }
     const { sealed, type } = seal.status();
     const notes = [
-      ...(config.seal === 'passphrase' && type === 'file'
+      ...sealNotes,
+      ...(config.seal !== 'file' && type === 'file'
         ? ['this directory was made with the file seal and keeps it: --seal is for new directories']
         : []),
       ...(await loadNewestPolicy(config.data, reads, audit, policy)),
@@ -293,6 +340,12 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     await destroyDue();
     const destroying = setInterval(() => void destroyDue(), DESTRUCTION_MS);
     destroying.unref();
+    const tendSeal = setInterval(() => {
+      void sealing.tick().catch((error: unknown) => {
+        log.error('seal.tick_failed', { reason: error instanceof Error ? error.message : 'unknown' });
+      });
+    }, SEALING_MS);
+    tendSeal.unref();
     log.info('service.listening', { address: server.url });
 
     return {
@@ -313,9 +366,12 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         clearInterval(destroying);
+        clearInterval(tendSeal);
+        sealing.rewrap.stop();
         checkpointer.stop();
         clock.stop();
         await refusals.flush();
+        await canaries.flush();
         await logReads.flush();
         await system.record({ kind: 'service.stopped', outcome: 'done' }).catch(() => undefined);
         // Sealed by now, perhaps: then the next start signs for these entries.

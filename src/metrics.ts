@@ -25,8 +25,14 @@ interface HolderSource {
 
 export interface MetricSources {
   readonly auditSize: () => number;
+  /** Of entries that are alerts. */
+  readonly alertKinds: readonly string[];
   readonly sealed: () => boolean;
   readonly ready: () => boolean;
+  /** The newest term of the root keyring; undefined before the service is initialized. */
+  readonly rootKey: () =>
+    | { readonly term: number; readonly encryptions: number; readonly createdAt: string; readonly oldTermKeys: number }
+    | undefined;
   readonly sinks: () => readonly SinkSource[];
   readonly outside: () => OutsideSource;
 }
@@ -35,6 +41,7 @@ export interface Metrics {
   /** Call the result with the status when the answer is sent. `route` is the pattern, so that its values are few. */
   startRequest(method: string, route: string): (status: number) => void;
   countSignature(operation: string, outcome: string): void;
+  countAlert(kind: string, count: number): void;
   /** Prometheus text format. */
   text(): Promise<string>;
 }
@@ -56,6 +63,14 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ['operation', 'outcome'],
     registers,
   });
+  const alerts = new Counter({
+    name: 'countersign_alerts_total',
+    help: 'Alerts in the audit log since the start, by kind of entry.',
+    labelNames: ['kind'],
+    registers,
+  });
+  // So that the first one is an increase of something that is there.
+  for (const kind of sources.alertKinds) alerts.inc({ kind }, 0);
   const gauge = (name: string, help: string, read: () => number): void => {
     const made = new Gauge({
       name,
@@ -69,6 +84,38 @@ export function createMetrics(sources: MetricSources): Metrics {
   };
   gauge('countersign_audit_entries', 'Entries in the audit log.', () => sources.auditSize());
   gauge('countersign_sealed', '1 while the service is sealed.', () => (sources.sealed() ? 1 : 0));
+  const rootKeyGauge = (
+    name: string,
+    help: string,
+    read: (rootKey: NonNullable<ReturnType<MetricSources['rootKey']>>) => number,
+  ): void => {
+    const made = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        const rootKey = sources.rootKey();
+        if (rootKey !== undefined) this.set(read(rootKey));
+      },
+    });
+    registry.registerMetric(made);
+  };
+  rootKeyGauge('countersign_root_key_term', 'Newest term of the root keyring.', ({ term }) => term);
+  rootKeyGauge(
+    'countersign_root_key_encryptions',
+    'Encryptions under the newest term; a new term comes by itself before there are 2^32.',
+    ({ encryptions }) => encryptions,
+  );
+  rootKeyGauge(
+    'countersign_root_key_age_seconds',
+    'Age of the newest term of the root keyring.',
+    ({ createdAt }) => (Date.now() - Date.parse(createdAt)) / 1_000,
+  );
+  rootKeyGauge(
+    'countersign_old_term_keys',
+    'Secrets that are still sealed under a term before the newest: rewrap moves them.',
+    ({ oldTermKeys }) => oldTermKeys,
+  );
   gauge('countersign_ready', '1 while the service can sign.', () => (sources.ready() ? 1 : 0));
   const sinkGauge = (name: string, help: string, read: (sink: SinkSource) => number): void => {
     const made = new Gauge({
@@ -114,6 +161,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       };
     },
     countSignature: (operation, outcome) => signatures.inc({ operation, outcome }),
+    countAlert: (kind, count) => alerts.inc({ kind }, count),
     text: () => registry.metrics(),
   };
 }

@@ -142,4 +142,18 @@ export class Buckets {
     this.#buckets.set(name, { tokens: taken ? filled - 1 : filled, at: now });
     return taken ? 0 : Math.max(1, ((1 - filled) / perSecond) * 1_000);
   }
+
+  /** Whether the next one would have to wait. */
+  isEmpty(name: string): boolean {
+    const { burst, perSecond } = this.#limit;
+    const { tokens, at } = this.#buckets.get(name) ?? { tokens: burst, at: this.#now() };
+    return tokens + ((this.#now() - at) / 1_000) * perSecond < 1;
+  }
+
+  /** Puts back a token that was taken. */
+  give(name: string): void {
+    const bucket = this.#buckets.get(name);
+    if (bucket === undefined) return;
+    this.#buckets.set(name, { ...bucket, tokens: Math.min(this.#limit.burst, bucket.tokens + 1) });
+  }
 }

@@ -1,4 +1,5 @@
 import type { AccessService } from '../access/access.ts';
+import type { SealAttempts } from '../access/seal-attempts.ts';
 import type { AccessReads, AccessWrites } from '../access/principals.ts';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { AuditGate } from '../audit/gate.ts';
@@ -13,11 +14,16 @@ import type { ProposalWrites } from '../approvals/proposal.ts';
 import type { ProposalService } from '../approvals/proposals.ts';
 import type { RequestReads, RequestWrites } from '../approvals/request.ts';
 import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
+import type { Backups } from '../backup/backups.ts';
+import type { Fence, FenceWrites } from '../backup/fence.ts';
 import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
 import type { KeyService } from '../signer/keys.ts';
 import type { LogKeys, LogKeyWrites } from '../signer/log-key.ts';
 import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
+import type { RewrapWrites } from '../signer/rewrap.ts';
 import type { SealService, SealWrites } from '../signer/seal.ts';
+import type { Sealing } from '../signer/sealing.ts';
+import type { TransferCustody } from '../signer/transfer-custody.ts';
 import type { EmergencyRotations } from './routes/key-states.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
 
@@ -29,8 +35,10 @@ export type ServiceTx = SignTx &
   PolicyWrites &
   TotpWrites &
   SealWrites &
+  RewrapWrites &
   LogKeyWrites &
   EvidenceWrites &
+  FenceWrites &
   IdempotencyWrites;
 
 /** The parts that the routes speak to; built in main.ts. */
@@ -44,8 +52,13 @@ export interface Service {
   readonly gate: AuditGate;
   readonly outside: Outside;
   readonly logKeys: LogKeys;
+  readonly fence: Fence;
+  readonly backups: Backups;
   readonly seal: SealService;
+  readonly sealing: Pick<Sealing, 'rekey' | 'rootKey' | 'rewrap'>;
+  readonly sealAttempts: SealAttempts;
   readonly keys: KeyService;
+  readonly transfer: TransferCustody;
   readonly emergencies?: EmergencyRotations;
   readonly policy: PolicyInForce;
   readonly access: AccessService;

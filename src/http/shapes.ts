@@ -3,6 +3,8 @@ import { cidrProblem } from '../access/networks.ts';
 import { ROLES } from '../access/roles.ts';
 import { PROPOSAL_STATES } from '../approvals/proposal.ts';
 import { REQUEST_STATES } from '../approvals/request.ts';
+import { restoredFromSchema } from '../backup/fence.ts';
+import { keyringShape, rekeyShape, rewrapShape, sealShape } from './seal-shapes.ts';
 import { OPERATIONS } from '../intent/intent.ts';
 import { NAME } from '../keystore/keys.ts';
 import { KEY_VERSION_STATES } from '../keystore/life-cycle.ts';
@@ -18,6 +20,19 @@ export const tagsSchema = z
   .array(nameSchema)
   .max(32)
   .refine((tags) => new Set(tags).size === tags.length, 'must not repeat a tag');
+
+/** What is said of a key when it is made or imported. */
+export const newKeySchema = z.strictObject({
+  name: nameSchema,
+  tags: tagsSchema.default([]),
+  canary: z.boolean().default(false).meta({
+    description: 'Made to be stolen: every request to sign with it is denied, and raises an alert.',
+  }),
+  exportable: z.boolean().default(false).meta({
+    description:
+      'Whether its private key may ever be exported, under approval. Said once: it can be changed neither way later.',
+  }),
+});
 
 export const versionSchema = z
   .int()
@@ -62,6 +77,16 @@ const timeOfDay = z
   .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time of day, HH:MM')
   .meta({ description: 'UTC, HH:MM.' });
 const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
+
+/** A secret that is encrypted to a wrapping key. */
+export const wrappedFields = {
+  wrappingKey: z.uuid().meta({ description: 'Id of the wrapping key.' }),
+  enc: hex(32).meta({ description: 'HPKE: the encapsulated key.' }),
+  ciphertext: z
+    .string()
+    .regex(/^0x(?:[0-9a-f]{2}){17,65536}$/, 'must be 17 to 65536 bytes, lower-case hex with 0x')
+    .meta({ description: 'HPKE: the encrypted secret and its tag.' }),
+};
 
 /** A whole number in a path or a query. Digits only: `0x1`, `1e0` and `01` would be other spellings of `1`. */
 export function numberText(minimum: number, maximum = Number.MAX_SAFE_INTEGER) {
@@ -121,7 +146,11 @@ export const keyShape = z.strictObject({
       destroyedAt: time.optional(),
     }),
   ),
-  exportable: z.boolean(),
+  exportable: z.boolean().meta({ description: 'Whether it may be exported, under approval.' }),
+  canary: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether it exists to be stolen; for admins and auditors only.' }),
   rotation: rotationScheduleSchema.optional(),
   createdAt: time,
 });
@@ -282,10 +311,19 @@ export const statusShape = z.strictObject({
   version: z.string(),
   initialized: z.boolean(),
   sealed: z.boolean(),
-  seal: z.strictObject({ type: z.enum(['file', 'passphrase']).nullable(), warning: z.string().optional() }),
+  seal: sealShape,
+  keyring: keyringShape,
+  rekey: rekeyShape.optional(),
+  rewrap: rewrapShape.optional().meta({ description: 'The newest job that moves keys to the newest term.' }),
   ready: z.boolean(),
   reasons: z.array(z.string()),
   storage: z.strictObject({ engine: z.string() }),
+  fencing: z.strictObject({
+    epoch: z.int().meta({ description: 'From 1; one more each time that a restored service took over.' }),
+    restored: restoredFromSchema
+      .optional()
+      .meta({ description: 'Of a restored service that has not taken over: it unseals and signs nothing.' }),
+  }),
   policy: z.strictObject({ revision: z.int(), hash: z.string() }).nullable(),
   audit: z.strictObject({
     origin: z.string(),
@@ -329,6 +367,7 @@ export const credentialShape = z.strictObject({
   createdAt: time,
   expiresAt: time.optional(),
   cidrs: z.array(z.string()),
+  canary: z.literal(true).optional().meta({ description: 'It exists to be stolen, and lets nobody in.' }),
   revokedAt: time.optional(),
 });
 

@@ -8,8 +8,11 @@ const BLOCK_LENGTH = 16;
 const MAX_TERM = 2 ** 32 - 1;
 const NOTHING = Buffer.alloc(32);
 
-/** A sealed secret is this byte, the term as a big-endian u32, then {@link gcmSeal}'s output. */
-const FORMAT = 1;
+/**
+ * A sealed secret is this byte, the term as a big-endian u32, then {@link gcmSeal}'s output. The byte is authenticated: a
+ * key that was sealed as one that stays can't be passed off as one that may leave.
+ */
+const FORMAT = { stays: 1, exportable: 2 } as const;
 const HEADER_LENGTH = 5;
 
 const KEY_ID = /^[\x21-\x7e]{1,128}$/;
@@ -36,17 +39,20 @@ export interface SealedPurpose {
 /**
  * Seals `secret` under the key-encrypting key of `term`, bound to `identity`.
  * @param kek 32 bytes; good for 2^32 seals with random nonces (NIST SP 800-38D section 8.3)
+ * @param exportable whether the signer process may ever give the secret out; said here, once
  */
 export function sealSecret(
   kek: Uint8Array,
   term: number,
   identity: SealedIdentity | SealedPurpose,
   secret: Uint8Array,
+  exportable = false,
 ): Buffer {
   if (secret.length === 0) throw new CountersignError('unprocessable', 'an empty secret is not sealed');
-  const aad = authenticatedData(term, identity);
+  const format = exportable ? FORMAT.exportable : FORMAT.stays;
+  const aad = authenticatedData(format, term, identity);
   const header = Buffer.alloc(HEADER_LENGTH);
-  header.writeUInt8(FORMAT, 0);
+  header.writeUInt8(format, 0);
   header.writeUInt32BE(term, 1);
   return Buffer.concat([header, gcmSeal(kek, aad, secret)]);
 }
@@ -60,15 +66,15 @@ export function openSecret(
   identity: SealedIdentity | SealedPurpose,
   blob: Uint8Array,
 ): Buffer {
-  const format = blob[0];
-  if (format !== undefined && format !== FORMAT) {
+  const format = blob[0] ?? FORMAT.stays;
+  if (!isFormat(format)) {
     throw new CountersignError('unprocessable', `the sealed key has the unknown format ${format}`);
   }
   if (blob.length <= HEADER_LENGTH + NONCE_LENGTH + TAG_LENGTH) {
     throw new CountersignError('unprocessable', 'the sealed key is truncated');
   }
   const term = new DataView(blob.buffer, blob.byteOffset).getUint32(1);
-  const aad = authenticatedData(term, identity);
+  const aad = authenticatedData(format, term, identity);
   const secret = gcmOpen(kekOfTerm(term), aad, blob.subarray(HEADER_LENGTH));
   if (secret === undefined) {
     throw new CountersignError(
@@ -79,20 +85,37 @@ export function openSecret(
   return secret;
 }
 
+/** The term that a blob from {@link sealSecret} is sealed under; `unprocessable` for what is none. */
+export function termOf(blob: Uint8Array): number {
+  if (!isFormat(blob[0]) || blob.length <= HEADER_LENGTH) {
+    throw new CountersignError('unprocessable', 'the sealed key is truncated, or of an unknown format');
+  }
+  return new DataView(blob.buffer, blob.byteOffset).getUint32(1);
+}
+
+/** Whether the blob was sealed as exportable. Its word is good once it has opened. */
+export function isExportable(blob: Uint8Array): boolean {
+  return blob[0] === FORMAT.exportable;
+}
+
+function isFormat(byte: number | undefined): boolean {
+  return byte === FORMAT.stays || byte === FORMAT.exportable;
+}
+
 /** One field a line; no field can hold a line break, so that two identities never share an encoding. */
-function authenticatedData(term: number, identity: SealedIdentity | SealedPurpose): Buffer {
+function authenticatedData(format: number, term: number, identity: SealedIdentity | SealedPurpose): Buffer {
   if (!Number.isInteger(term) || term < 1 || term > MAX_TERM) throw invalidIdentity('term');
   if ('purpose' in identity) {
     const { purpose, owner } = identity;
     if (!KEY_ID.test(owner)) throw invalidIdentity('owner');
-    return Buffer.from(['countersign sealed secret', FORMAT, purpose, owner, term].join('\n'));
+    return Buffer.from(['countersign sealed secret', format, purpose, owner, term].join('\n'));
   }
   const { keyId, version, curve, address } = identity;
   if (!KEY_ID.test(keyId)) throw invalidIdentity('key id');
   if (!Number.isSafeInteger(version) || version < 1) throw invalidIdentity('version');
   if (!Object.hasOwn(ADDRESS, curve)) throw invalidIdentity('curve');
   if (!ADDRESS[curve].test(address)) throw invalidIdentity('address');
-  return Buffer.from(['countersign sealed key', FORMAT, keyId, version, term, curve, address].join('\n'));
+  return Buffer.from(['countersign sealed key', format, keyId, version, term, curve, address].join('\n'));
 }
 
 function invalidIdentity(field: string): CountersignError {

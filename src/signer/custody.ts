@@ -2,7 +2,8 @@ import { asBuffer, toHex, wipe, type Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { OPERATIONS, type Operation } from '../intent/intent.ts';
 import type { SealedIdentity } from '../keystore/envelope.ts';
-import type { SealConfig } from '../keystore/seal.ts';
+import { sealConfigSchema, type NewSeal, type SealConfig } from '../keystore/seal.ts';
+import type { KeystoreFacts } from '../keystore/web3-keystore.ts';
 import { addressOf, type RecoverableSignature } from '../secp256k1.ts';
 import { REQUEST } from './link.ts';
 import { KDF_TIMEOUT_MS, type SignerSupervisor } from './supervisor.ts';
@@ -11,6 +12,8 @@ export interface NewKey {
   readonly keyId: string;
   readonly version: number;
   readonly curve: SealedIdentity['curve'];
+  /** Whether the signer process may ever give it out: said once, and sealed with the key. */
+  readonly exportable?: boolean;
 }
 
 export interface SealedKey {
@@ -20,6 +23,8 @@ export interface SealedKey {
   readonly sealed: Uint8Array;
   /** Of an imported key: what makes it guessable. */
   readonly weakness?: string;
+  /** Of one from a keystore file: how well that protected it. */
+  readonly keystore?: KeystoreFacts;
 }
 
 /** A sealed key that can be put to use. */
@@ -39,9 +44,23 @@ export interface NewTotp {
   readonly secret: Buffer;
 }
 
+/** A new root keyring, to be kept, and of a seal in shares their texts; the caller wipes those. */
+export interface NewKeyring {
+  readonly config: SealConfig;
+  readonly sealed: Uint8Array;
+  readonly shares: readonly Buffer[];
+}
+
+/** The way to the signer process. */
+export type SignerLink = Pick<SignerSupervisor, 'request' | 'state'>;
+
+/** Told before something is sealed under the newest term of the root keyring. Throws when it must not be. */
+export type BeforeSealing = (count: number) => void;
+
 /** What the API process asks of the signer process, with types; and which sealed keys it has there by now. */
 export class Custody {
-  readonly #signer: SignerSupervisor;
+  readonly #signer: SignerLink;
+  readonly #beforeSealing: BeforeSealing;
   readonly #handles = new Map<string, Buffer>();
   #nextHandle = 1;
   #unsealed = false;
@@ -49,8 +68,33 @@ export class Custody {
   /** Counts the sealings: an unsealing that a sealing has overtaken must not take effect. */
   #epoch = 0;
 
-  constructor(signer: SignerSupervisor) {
+  constructor(signer: SignerLink, beforeSealing: BeforeSealing = () => undefined) {
     this.#signer = signer;
+    this.#beforeSealing = beforeSealing;
+  }
+
+  /** Changes with every sealing, and with every loss of the signer process: what was held there is gone. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** A request of its own kind (seal-custody.ts). */
+  async request(
+    kind: number,
+    fields: readonly Uint8Array[],
+    timeoutMs?: number,
+  ): Promise<readonly Uint8Array[]> {
+    return await this.#signer.request(kind, fields, timeoutMs);
+  }
+
+  /** One that seals `count` secrets under the newest term. */
+  async requestSealing(
+    kind: number,
+    fields: readonly Uint8Array[],
+    { timeoutMs, count = 1 }: { readonly timeoutMs?: number; readonly count?: number } = {},
+  ): Promise<readonly Uint8Array[]> {
+    this.#beforeSealing(count);
+    return await this.#signer.request(kind, fields, timeoutMs);
   }
 
   get unsealed(): boolean {
@@ -86,14 +130,22 @@ export class Custody {
     this.#handles.clear();
   }
 
-  /** Makes a root keyring; the sealed form is the caller's to keep. The secret is wiped. */
-  async createKeyring(config: SealConfig, secret: Buffer): Promise<Uint8Array> {
+  /** Makes a root keyring and its seal. `secret` is of a seal that has one from outside; it is wiped. */
+  async createKeyring(choice: NewSeal, secret: Buffer): Promise<NewKeyring> {
     try {
       const epoch = this.#epoch;
-      const fields = [json(config), secret];
-      const [sealed] = await this.#signer.request(REQUEST.createKeyring, fields, KDF_TIMEOUT_MS);
-      this.#open(epoch);
-      return Buffer.from(required(sealed));
+      const fields = [json(choice), secret];
+      const [sealed, config, ...shares] = await this.#signer.request(
+        REQUEST.createKeyring,
+        fields,
+        KDF_TIMEOUT_MS,
+      );
+      this.opened(epoch);
+      return {
+        sealed: Buffer.from(required(sealed)),
+        config: sealConfigSchema.parse(JSON.parse(asBuffer(required(config)).toString())),
+        shares: shares.map(asBuffer),
+      };
     } finally {
       wipe(secret);
     }
@@ -104,7 +156,7 @@ export class Custody {
     try {
       const epoch = this.#epoch;
       await this.#signer.request(REQUEST.unseal, [json(config), secret, sealedKeyring], KDF_TIMEOUT_MS);
-      this.#open(epoch);
+      this.opened(epoch);
     } finally {
       wipe(secret);
     }
@@ -120,38 +172,20 @@ export class Custody {
     }
   }
 
-  #open(epoch: number): void {
+  /** The signer process has the keyring. Throws `sealed` when there was a sealing since `epoch`. */
+  opened(epoch: number): void {
     if (epoch !== this.#epoch) throw new CountersignError('sealed', 'the service was sealed meanwhile');
     this.#handles.clear();
     this.#unsealed = true;
   }
 
   async generate(key: NewKey): Promise<SealedKey> {
-    return sealedKey(key, await this.#signer.request(REQUEST.generate, [json(key)]));
-  }
-
-  /** Seals a raw private key. It is wiped. */
-  async importPrivateKey(key: NewKey, privateKey: Buffer): Promise<SealedKey> {
-    try {
-      return sealedKey(key, await this.#signer.request(REQUEST.importPrivateKey, [json(key), privateKey]));
-    } finally {
-      wipe(privateKey);
-    }
-  }
-
-  /** Opens a Web3 Secret Storage file and seals its key, all within the signer process. The password is wiped. */
-  async importKeystore(key: NewKey, keystore: unknown, password: Buffer): Promise<SealedKey> {
-    try {
-      const fields = [json(key), json(keystore), password];
-      return sealedKey(key, await this.#signer.request(REQUEST.importKeystore, fields, KDF_TIMEOUT_MS));
-    } finally {
-      wipe(password);
-    }
+    return sealedKey(key, await this.requestSealing(REQUEST.generate, [json(key)]));
   }
 
   async sign(key: KeyMaterial, operation: Operation, preimage: Uint8Array): Promise<DigestSignature> {
     const operationByte = Buffer.from([OPERATIONS.indexOf(operation)]);
-    const [r, s, yParity, digest] = await this.#use(key, REQUEST.sign, [operationByte, preimage]);
+    const [r, s, yParity, digest] = await this.use(key, REQUEST.sign, [operationByte, preimage]);
     return {
       r: asBuffer(required(r)),
       s: asBuffer(required(s)),
@@ -162,20 +196,20 @@ export class Custody {
 
   /** An Ed25519 signature over a checkpoint's text; the signer process refuses any other text. */
   async signCheckpoint(key: KeyMaterial, text: string): Promise<Uint8Array> {
-    const [signature] = await this.#use(key, REQUEST.signCheckpoint, [Buffer.from(text)]);
+    const [signature] = await this.use(key, REQUEST.signCheckpoint, [Buffer.from(text)]);
     return required(signature);
   }
 
   /** An Ed25519 signature over the text of a rotation away from this key; the signer process refuses any other text. */
   async signKeyRotation(key: KeyMaterial, text: string): Promise<Uint8Array> {
-    const [signature] = await this.#use(key, REQUEST.signKeyRotation, [Buffer.from(text)]);
+    const [signature] = await this.use(key, REQUEST.signKeyRotation, [Buffer.from(text)]);
     return required(signature);
   }
 
   /** The secret of a principal's one-time codes (RFC 6238), made and sealed in the signer process. */
   async newTotp(principalId: string): Promise<NewTotp> {
     this.requireUnsealed();
-    const [sealed, secret] = await this.#signer.request(REQUEST.newTotp, [Buffer.from(principalId)]);
+    const [sealed, secret] = await this.requestSealing(REQUEST.newTotp, [Buffer.from(principalId)]);
     return { sealed: Buffer.from(required(sealed)), secret: asBuffer(required(secret)) };
   }
 
@@ -218,15 +252,16 @@ export class Custody {
    * A sealed key is sent just ahead of the first request that needs it. The signer process answers in order, so
    * that nobody waits for the loading; when it fails, its error is the one that the caller sees.
    */
-  async #use(
+  async use(
     { identity, sealed }: KeyMaterial,
     kind: number,
     fields: readonly Uint8Array[],
+    timeoutMs?: number,
   ): Promise<readonly Uint8Array[]> {
     this.requireUnsealed();
     const name = `${identity.keyId}/${identity.version}`;
     const known = this.#handles.get(name);
-    if (known !== undefined) return await this.#signer.request(kind, [known, ...fields]);
+    if (known !== undefined) return await this.#signer.request(kind, [known, ...fields], timeoutMs);
 
     const handle = Buffer.alloc(4);
     handle.writeUInt32BE(this.#nextHandle++);
@@ -239,7 +274,7 @@ export class Custody {
       });
     const [load, answer] = await Promise.allSettled([
       loaded,
-      this.#signer.request(kind, [handle, ...fields]),
+      this.#signer.request(kind, [handle, ...fields], timeoutMs),
     ]);
     if (load.status === 'rejected') throw load.reason;
     if (answer.status === 'rejected') throw answer.reason;
@@ -247,7 +282,11 @@ export class Custody {
   }
 }
 
-function sealedKey(key: NewKey, [publicKey, sealed, weakness]: readonly Uint8Array[]): SealedKey {
+/** What the signer process answers when it has sealed a key. */
+export function sealedKey(
+  key: NewKey,
+  [publicKey, sealed, weakness, facts]: readonly Uint8Array[],
+): SealedKey {
   const point = required(publicKey);
   const address = key.curve === 'secp256k1' ? addressOf(point) : toHex(point);
   return {
@@ -255,6 +294,7 @@ function sealedKey(key: NewKey, [publicKey, sealed, weakness]: readonly Uint8Arr
     address,
     sealed: Buffer.from(required(sealed)),
     ...(weakness !== undefined && weakness.length > 0 && { weakness: asBuffer(weakness).toString('utf8') }),
+    ...(facts !== undefined && { keystore: JSON.parse(asBuffer(facts).toString('utf8')) as KeystoreFacts }),
   };
 }
 
@@ -262,7 +302,8 @@ function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
-function required(field: Uint8Array | undefined): Uint8Array {
+/** A field that the answer must have. */
+export function required(field: Uint8Array | undefined): Uint8Array {
   if (field === undefined)
     throw new CountersignError('internal', 'the signer process sent an incomplete answer');
   return field;

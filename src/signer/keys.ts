@@ -1,21 +1,35 @@
 import { randomUUID } from 'node:crypto';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
+import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
+import type { KeystoreFacts } from '../keystore/web3-keystore.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
 import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
 import { KeyDirectory, keyToJson, signingVersionOf, versionOf } from './directory.ts';
 import { KeyStates } from './key-states.ts';
+import { TransferCustody, type Wrapped } from './transfer-custody.ts';
 
 export interface NewKeyRequest {
   readonly name: string;
   readonly tags: readonly string[];
+  /** It is made to be stolen: it never signs, and whoever asks it to raises an alert. */
+  readonly canary?: boolean;
+  /** Whether it may ever be exported; said here, once. */
+  readonly exportable?: boolean;
 }
 
 /** Buffers are wiped by the import, whatever comes of it. */
 export type ImportSource =
   | { readonly type: 'private-key'; readonly privateKey: Buffer }
-  | { readonly type: 'web3-v3'; readonly keystore: unknown; readonly password: Buffer };
+  | { readonly type: 'web3-v3'; readonly keystore: unknown; readonly password: Buffer }
+  | { readonly type: 'wrapped'; readonly wrapped: Wrapped };
+
+/** A key from elsewhere, and where it was in a keystore file, how well that protected it. */
+export interface ImportedKey {
+  readonly key: Key;
+  readonly keystore?: KeystoreFacts | undefined;
+}
 
 /** The keys of the service, and what is done with one. */
 export class KeyService {
@@ -23,12 +37,14 @@ export class KeyService {
   readonly states: KeyStates;
   readonly #reads: KeyReads;
   readonly #custody: Custody;
+  readonly #transfer: TransferCustody;
   readonly #material = new Map<string, KeyMaterial>();
   readonly #forgetting = new Set<Promise<void>>();
 
   constructor(reads: KeyReads, custody: Custody, now: () => Date = () => new Date()) {
     this.#reads = reads;
     this.#custody = custody;
+    this.#transfer = new TransferCustody(custody);
     this.directory = new KeyDirectory(reads, (key, version) => {
       // Whoever waits for it hears of an error.
       void this.forget(key, version).catch(() => undefined);
@@ -83,8 +99,9 @@ export class KeyService {
   async create(act: Act<KeyWrites>, request: NewKeyRequest): Promise<Key> {
     this.#refuseTaken(request.name);
     const id = randomUUID();
-    const sealed = await this.#custody.generate({ keyId: id, version: 1, curve: 'secp256k1' });
-    return await this.#insert(act, 'key.created', newKey(id, request, 'generated', sealed), sealed);
+    const sealed = await this.#custody.generate(newPair(id, request));
+    const { key } = await this.#insert(act, 'key.created', newKey(id, request, 'generated', sealed), sealed);
+    return key;
   }
 
   /**
@@ -96,11 +113,10 @@ export class KeyService {
     request: NewKeyRequest,
     source: ImportSource,
     allowWellKnown: boolean,
-  ): Promise<Key> {
+  ): Promise<ImportedKey> {
     this.#refuseTaken(request.name);
     const id = randomUUID();
-    const newPair = { keyId: id, version: 1, curve: 'secp256k1' } as const;
-    const sealed = await this.#open(newPair, source).catch(async (error: unknown) => {
+    const sealed = await this.#open(newPair(id, request), source).catch(async (error: unknown) => {
       // The code alone: a message may quote what was sent.
       const reason = error instanceof CountersignError ? error.code : 'internal';
       const key = { name: request.name };
@@ -123,7 +139,8 @@ export class KeyService {
       });
       throw new CountersignError('unprocessable', `${reason}. Set allowWellKnown for a test chain`);
     }
-    return await this.#insert(act, 'key.imported', key, sealed, known);
+    const more = { ...known, ...(source.type === 'wrapped' && { wrapped: true as const }) };
+    return await this.#insert(act, 'key.imported', key, sealed, more);
   }
 
   /** Follows a commit that marked the version as used. */
@@ -132,9 +149,10 @@ export class KeyService {
   }
 
   async #open(newPair: NewKey, source: ImportSource): Promise<SealedKey> {
+    if (source.type === 'wrapped') return await this.#transfer.importWrapped(newPair, source.wrapped);
     return source.type === 'private-key'
-      ? await this.#custody.importPrivateKey(newPair, source.privateKey)
-      : await this.#custody.importKeystore(newPair, source.keystore, source.password);
+      ? await this.#transfer.importPrivateKey(newPair, source.privateKey)
+      : await this.#transfer.importKeystore(newPair, source.keystore, source.password);
   }
 
   #refuseTaken(name: string): void {
@@ -146,26 +164,49 @@ export class KeyService {
     act: Act<KeyWrites>,
     kind: 'key.created' | 'key.imported',
     key: Key,
-    { sealed, address }: SealedKey,
-    known?: Publicity,
-  ): Promise<Key> {
+    { sealed, address, keystore }: SealedKey,
+    more: Partial<Publicity> & { readonly wrapped?: true } = {},
+  ): Promise<ImportedKey> {
     const draft = {
       kind,
       outcome: 'done',
       key: { name: key.name, version: 1, address },
-      detail: { tags: key.tags, ...known },
+      detail: {
+        tags: key.tags,
+        ...(key.canary && { canary: true }),
+        ...(key.exportable && { exportable: true }),
+        ...more,
+        ...(keystore !== undefined && { ...keystore }),
+      },
     } as const;
     await act.commit(draft, (tx) => {
       tx.insertKey(key, sealed);
-      return keyToJson(key);
+      return importedToJson({ key, keystore });
     });
     this.directory.put(key);
-    return key;
+    return { key, keystore };
   }
 }
 
 /** Where the public has a private key from, or how it is guessed. */
 type Publicity = { readonly wellKnown: string } | { readonly weakness: string };
+
+/** What whoever made or imported a key is told. */
+export function importedToJson({ key, keystore }: ImportedKey): { readonly [name: string]: JsonValue } {
+  return {
+    ...keyToJson(key, { canary: true }),
+    ...(keystore !== undefined && { keystore: { ...keystore, advice: adviceOn(keystore) } }),
+  };
+}
+
+function adviceOn({ belowFloor }: KeystoreFacts): string {
+  const weak = `its key derivation is weaker than any that is written here (${belowFloor.join(', ')}), so that its password can be guessed sooner; `;
+  return `the key is sealed by this service now: ${belowFloor.length > 0 ? weak : ''}destroy the old file and its copies`;
+}
+
+function newPair(keyId: string, { exportable = false }: NewKeyRequest): NewKey {
+  return { keyId, version: 1, curve: 'secp256k1', exportable };
+}
 
 function publicity({ address, weakness }: SealedKey): Publicity | undefined {
   const wellKnown = wellKnownOrigin(address);
@@ -175,7 +216,7 @@ function publicity({ address, weakness }: SealedKey): Publicity | undefined {
 
 function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin'], sealed: SealedKey): Key {
   const createdAt = new Date().toISOString();
-  const { name, tags } = request;
+  const { name, tags, canary = false } = request;
   const { address, publicKey } = sealed;
   const version: KeyVersion = { version: 1, address, publicKey, state: 'enabled', origin, createdAt };
   return {
@@ -184,8 +225,8 @@ function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin']
     tags,
     createdAt,
     primary: 1,
-    exportable: false,
-    canary: false,
+    exportable: request.exportable ?? false,
+    canary,
     versions: [version],
   };
 }

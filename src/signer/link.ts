@@ -30,11 +30,28 @@ export const REQUEST = {
   newTotp: 10,
   matchTotp: 11,
   signKeyRotation: 12,
+  giveShare: 30,
+  dropShares: 31,
+  prepareTerm: 32,
+  useTerm: 33,
+  startRekey: 34,
+  authorizeRekey: 35,
+  verifyRekey: 36,
+  adoptRekey: 37,
+  cancelRekey: 38,
+  rewrap: 39,
   unload: 13,
+  newWrappingKey: 50,
+  importWrapped: 51,
+  exportKeystore: 52,
+  exportWrapped: 53,
 } as const;
 
 /** Answers, signer process to API process; `ready` comes once, unasked, after the self-tests. */
 export const ANSWER = { ready: 128, ok: 129, error: 130 } as const;
+
+/** In place of a new blob: it is sealed under the newest term already, or it does not open. */
+export const REWRAP = { newest: 0, closed: 1 } as const;
 
 /** The longest frame: a preimage is at most a little over the 128 KiB of calldata that an intent may carry. */
 export const MAX_FRAME_BYTES = 1 << 20;

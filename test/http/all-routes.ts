@@ -3,6 +3,7 @@ import { accessRoutes } from '../../src/http/routes/access.ts';
 import { auditStreamRoutes } from '../../src/http/routes/audit-stream.ts';
 import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
+import { backupRoutes } from '../../src/http/routes/backup.ts';
 import { keyStateRoutes } from '../../src/http/routes/key-states.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
 import { logKeyRoutes } from '../../src/http/routes/log-key.ts';
@@ -11,6 +12,7 @@ import { policyRoutes } from '../../src/http/routes/policy.ts';
 import { proposalRoutes } from '../../src/http/routes/proposals.ts';
 import { withReference } from '../../src/http/routes/reference.ts';
 import { requestRoutes } from '../../src/http/routes/requests.ts';
+import { sealRoutes } from '../../src/http/routes/seal.ts';
 import { secondFactorRoutes } from '../../src/http/routes/second-factor.ts';
 import { signingRoutes } from '../../src/http/routes/signing.ts';
 import { splitViewRoutes } from '../../src/http/routes/split-view.ts';
@@ -24,7 +26,9 @@ export function allRoutes(): Route[] {
   const metrics = {} as Metrics;
   const routes = [
     ...systemRoutes(service, metrics),
+    ...sealRoutes(service),
     ...logKeyRoutes(service),
+    ...backupRoutes(service),
     ...keyRoutes(service),
     ...keyStateRoutes(service),
     ...signingRoutes(service, metrics),

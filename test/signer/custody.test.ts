@@ -11,6 +11,7 @@ import { parseIntent } from '../../src/intent/schema.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
 import { newKdfParams } from '../../src/keystore/kdf.ts';
 import { Custody, type KeyMaterial } from '../../src/signer/custody.ts';
+import { TransferCustody } from '../../src/signer/transfer-custody.ts';
 import { SignerSupervisor } from '../../src/signer/supervisor.ts';
 
 const FILE = { type: 'file' } as const;
@@ -69,7 +70,7 @@ describe('the signer process', () => {
 
   it('opens its keyring again with the same secret only', async () => {
     const secret = randomBytes(32);
-    const keyring = await custody.createKeyring(FILE, Buffer.from(secret));
+    const { sealed: keyring } = await custody.createKeyring(FILE, Buffer.from(secret));
     const key = await newKey();
     const before = await custody.sign(key, 'message', preimage);
     await custody.seal();
@@ -110,7 +111,7 @@ describe('the signer process', () => {
     await custody.createKeyring(FILE, secret);
     expect(secret.equals(Buffer.alloc(32))).toBe(true);
     const privateKey = randomBytes(32);
-    await custody.importPrivateKey(GENERATED, privateKey);
+    await new TransferCustody(custody).importPrivateKey(GENERATED, privateKey);
     expect(privateKey.equals(Buffer.alloc(32))).toBe(true);
   });
 
@@ -226,7 +227,7 @@ describe('a seal overtakes', () => {
   const SLOW = { type: 'passphrase', kdf: newKdfParams('scrypt') } as const;
 
   it('an unsealing whose key is still being derived', async () => {
-    const keyring = await custody.createKeyring(SLOW, Buffer.from('correct horse'));
+    const { sealed: keyring } = await custody.createKeyring(SLOW, Buffer.from('correct horse'));
     const key = await newKey();
     await custody.seal();
     const unsealing = custody.unseal(SLOW, Buffer.from('correct horse'), keyring);
@@ -241,7 +242,7 @@ describe('a seal overtakes', () => {
 
   it('an unsealing whose answer is under way', async () => {
     const secret = randomBytes(32);
-    const keyring = await custody.createKeyring(FILE, Buffer.from(secret));
+    const { sealed: keyring } = await custody.createKeyring(FILE, Buffer.from(secret));
     await custody.seal();
     const unsealing = custody.unseal(FILE, Buffer.from(secret), keyring);
     const sealing = custody.seal();
@@ -263,7 +264,7 @@ describe('the link', () => {
   it('refuses what is too large before it is sent', async () => {
     await custody.createKeyring(FILE, randomBytes(32));
     const pid = supervisor.pid;
-    const large = custody.importKeystore(GENERATED, { padding: 'x'.repeat(1 << 20) }, Buffer.from('p'));
+    const large = new TransferCustody(custody).importKeystore(GENERATED, { padding: 'x'.repeat(1 << 20) }, Buffer.from('p'));
     await expect(large).rejects.toMatchObject({ code: 'payload_too_large' });
     expect(supervisor.pid).toBe(pid);
     expect(supervisor.state).toBe('ready');

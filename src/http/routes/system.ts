@@ -2,15 +2,13 @@ import { z } from 'zod';
 import type { Answer } from '../../audit/act.ts';
 import type { OutsideStatus } from '../../audit/outside.ts';
 import type { JsonValue } from '../../jcs.ts';
-import { kdfChoiceSchema } from '../../keystore/kdf.ts';
 import type { Metrics } from '../../metrics.ts';
 import { publicRoute, route, type Route } from '../route.ts';
+import { jobToJson } from '../seal-shapes.ts';
 import type { Service } from '../service.ts';
 import { statusShape } from '../shapes.ts';
 
 const tag = 'System';
-
-const passphraseSchema = z.string().min(1).max(1024);
 
 const readyShape = z.strictObject({ ready: z.boolean(), reasons: z.array(z.string()) });
 
@@ -71,72 +69,14 @@ export function systemRoutes(service: Service, metrics: Metrics): Route[] {
       },
       status,
     ),
-    route(
-      {
-        method: 'POST',
-        path: '/v1/sys/init',
-        tag,
-        summary: 'Make the root keyring',
-        description: 'Once in the life of a data directory. Whoever loses the passphrase loses every key.',
-        access: ['operator'],
-        body: z.strictObject({
-          seal: z.strictObject({
-            type: z.literal('passphrase'),
-            passphrase: passphraseSchema.min(12),
-            kdf: kdfChoiceSchema.optional(),
-          }),
-        }),
-        secretBody: true,
-        answer: { status: 201, description: 'Initialized and unsealed.', schema: statusShape },
-      },
-      async ({ body: { seal } }, { act }) => {
-        const passphrase = Buffer.from(seal.passphrase, 'utf8');
-        await service.seal.initialize(act, { ...seal, passphrase }, status);
-        return status();
-      },
-    ),
-    route(
-      {
-        method: 'POST',
-        path: '/v1/sys/unseal',
-        tag,
-        summary: 'Open the root keyring',
-        description: 'An empty object for the `file` seal.',
-        access: ['operator'],
-        body: z.strictObject({ passphrase: passphraseSchema.optional() }),
-        secretBody: true,
-        answer: { status: 200, description: 'Unsealed.', schema: statusShape },
-      },
-      async ({ body: { passphrase } }, { act }) => {
-        await service.seal.unseal(
-          act,
-          passphrase === undefined ? undefined : Buffer.from(passphrase, 'utf8'),
-          status,
-        );
-        return status();
-      },
-    ),
-    route(
-      {
-        method: 'POST',
-        path: '/v1/sys/seal',
-        tag,
-        summary: 'Wipe every key from memory',
-        description: 'Stays sealed, also through a restart of the signer process, until somebody unseals it.',
-        access: ['operator', 'admin'],
-        body: z.strictObject({}),
-        answer: { status: 200, description: 'Sealed.', schema: statusShape },
-      },
-      async (_input, { act }) => {
-        await service.seal.seal(act, status);
-        return status();
-      },
-    ),
   ];
 }
 
-function statusOf(service: Service): Answer {
-  const { initialized, sealed, type } = service.seal.status();
+/** The state of the service, as its status route shows it. */
+export function statusOf(service: Service): Answer {
+  const { initialized, sealed, type, shares } = service.seal.status();
+  const { rekey, rootKey, rewrap } = service.sealing;
+  const [keyring, change, job] = [rootKey.status(), rekey.status(), rewrap.status()];
   const reasons = service.notReady();
   const policy = service.policy.problem === undefined ? service.policy.current() : undefined;
   return {
@@ -145,14 +85,19 @@ function statusOf(service: Service): Answer {
     sealed,
     seal: {
       type,
+      ...shares,
       ...(type === 'file' && {
         warning:
           'the key that opens the seal lies beside the data: whoever copies the directory has every key',
       }),
     },
+    keyring: keyring === undefined ? null : { ...keyring },
+    ...(change !== undefined && { rekey: { ...change } }),
+    ...(job !== undefined && { rewrap: jobToJson(job) }),
     ready: reasons.length === 0,
     reasons,
     storage: { engine: service.storageEngine },
+    fencing: fencingOf(service),
     policy: policy === undefined ? null : { revision: policy.revision, hash: policy.hash },
     audit: {
       origin: service.origin,
@@ -162,6 +107,11 @@ function statusOf(service: Service): Answer {
     },
     time: new Date().toISOString(),
   };
+}
+
+function fencingOf({ fence }: Service): { readonly [name: string]: JsonValue } {
+  const { epoch, restored } = fence.status();
+  return { epoch, ...(restored !== undefined && { restored: { ...restored } as JsonValue }) };
 }
 
 function outsideOf({ exposed, witnessed, anchored }: OutsideStatus): { readonly [name: string]: JsonValue } {

@@ -8,13 +8,10 @@ import { checkKeyRotationShape } from '../../audit/tree/key-rotation.ts';
 import { parseVkey } from '../../audit/tree/note.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { checkPreimageShape } from '../../intent/shape.ts';
-import { generateKeyring } from '../../keystore/keyring.ts';
-import { openWith, sealConfigSchema, sealWith } from '../../keystore/seal.ts';
-import { weakKeyReason } from '../../keystore/well-known.ts';
-import { openKeystore, parseKeystore } from '../../keystore/web3-keystore.ts';
-import { addressOf, publicKeyOf } from '../../secp256k1.ts';
 import { ANSWER, FrameReader, FrameWriter, REQUEST, type Frame } from '../link.ts';
+import { SealDesk } from './seal-desk.ts';
 import { runSelfTests } from './selftest.ts';
+import { TransferDesk } from './transfer-desk.ts';
 import { matchTotp, newTotp } from './totp.ts';
 import { Vault, type SealedKeyPair } from './vault.ts';
 
@@ -29,18 +26,21 @@ const newKeySchema = z.strictObject({
   keyId: z.string(),
   version: z.int().positive(),
   curve: z.enum(['secp256k1', 'ed25519']),
+  exportable: z.boolean().optional(),
 });
-const identitySchema = newKeySchema.extend({ address: z.string() });
+const identitySchema = newKeySchema.omit({ exportable: true }).extend({ address: z.string() });
 
 type Fields = readonly Uint8Array[];
 
 const vault = new Vault();
+const sealDesk = new SealDesk(vault);
+const transferDesk = new TransferDesk(vault);
 const reader = new FrameReader();
 // Node's own read buffers are freed as they are: what came in them, a passphrase perhaps, stays in free memory.
 const received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
 
 function end(code: number): void {
-  vault.wipe();
+  sealDesk.wipe();
   process.exit(code);
 }
 
@@ -128,23 +128,17 @@ function dispatch(frame: Frame): Fields | Promise<Fields> {
       return signKeyRotation(handleOf(at(fields, 0)), at(fields, 1));
     case REQUEST.generate:
       return pair(vault.generate(newKeySchema.parse(json(at(fields, 0)))));
-    case REQUEST.importPrivateKey:
-      return adopt(at(fields, 0), at(fields, 1));
-    case REQUEST.importKeystore:
-      return importKeystore(at(fields, 0), at(fields, 1), at(fields, 2));
     case REQUEST.newTotp:
       return newTotp(vault, text(at(fields, 0)));
     case REQUEST.matchTotp:
       return matchStep(at(fields, 0), at(fields, 1), at(fields, 2), at(fields, 3));
-    case REQUEST.createKeyring:
-      return createKeyring(at(fields, 0), at(fields, 1));
-    case REQUEST.unseal:
-      return unseal(at(fields, 0), at(fields, 1), at(fields, 2));
-    case REQUEST.seal:
-      return seal();
     default:
-      throw new CountersignError('internal', 'unknown request');
+      return sealDesk.answer(frame) ?? transferDesk.answer(frame) ?? unknown();
   }
+}
+
+function unknown(): never {
+  throw new CountersignError('internal', 'unknown request');
 }
 
 /**
@@ -167,55 +161,6 @@ function signKeyRotation(handle: number, preimage: Uint8Array): Fields {
     throw new CountersignError('invalid_request', 'the rotation is one of another key of the log');
   }
   return [vault.signText(handle, preimage)];
-}
-
-async function createKeyring(config: Uint8Array, secret: Uint8Array): Promise<Fields> {
-  const { epoch } = vault;
-  const keyring = generateKeyring();
-  try {
-    const sealed = await sealWith(sealConfigSchema.parse(json(config)), secret, keyring);
-    vault.unseal(keyring, epoch);
-    return [sealed];
-  } catch (error) {
-    keyring.wipe();
-    throw error;
-  }
-}
-
-async function unseal(config: Uint8Array, secret: Uint8Array, sealed: Uint8Array): Promise<Fields> {
-  const { epoch } = vault;
-  vault.unseal(await openWith(sealConfigSchema.parse(json(config)), secret, sealed), epoch);
-  return [];
-}
-
-function seal(): Fields {
-  vault.wipe();
-  // Key schedules and contexts that libraries still hold go with their wrappers.
-  globalThis.gc?.();
-  return [];
-}
-
-async function importKeystore(key: Uint8Array, file: Uint8Array, password: Uint8Array): Promise<Fields> {
-  const keystore = parseKeystore(json(file));
-  const secret = await openKeystore(keystore, password);
-  try {
-    const claimed = keystore.address?.toLowerCase().replace(/^0x/, '');
-    if (claimed !== undefined && `0x${claimed}` !== addressOf(publicKeyOf(secret))) {
-      throw new CountersignError(
-        'unprocessable',
-        'the keystore opens, but its key is not that of the address it names',
-      );
-    }
-    return adopt(key, secret);
-  } finally {
-    wipe(secret);
-  }
-}
-
-/** The sealed pair, and what makes the key guessable, if anything does: only this process can tell. */
-function adopt(key: Uint8Array, secret: Uint8Array): Fields {
-  const sealed = vault.adopt(newKeySchema.parse(json(key)), secret);
-  return [...pair(sealed), Buffer.from(weakKeyReason(secret) ?? '')];
 }
 
 /** The time step of a one-time code, or no field where it is wrong. */

@@ -1,8 +1,17 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { asBuffer, toHex, wipe, type Hex } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { openSecret, sealSecret, type SealedIdentity, type SealedPurpose } from '../../keystore/envelope.ts';
+import {
+  allocSecret,
+  isExportable,
+  openSecret,
+  sealSecret,
+  termOf,
+  type SealedIdentity,
+  type SealedPurpose,
+} from '../../keystore/envelope.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
+import { sealUnder, type OpenSeal } from '../../keystore/seal.ts';
 import {
   addressOf,
   isPrivateKey,
@@ -10,6 +19,12 @@ import {
   signDigest,
   type RecoverableSignature,
 } from '../../secp256k1.ts';
+import { WrappingKeys } from './wrapping-keys.ts';
+
+/** What a new key is sealed as; whether it may ever leave is said here, once. */
+export interface NewSealed extends Omit<SealedIdentity, 'address'> {
+  readonly exportable?: boolean | undefined;
+}
 
 /** A new key pair: its private half only ever leaves this process sealed. */
 export interface SealedKeyPair {
@@ -21,12 +36,19 @@ interface LoadedKey {
   readonly curve: SealedIdentity['curve'];
   readonly secret: Buffer;
   readonly publicKey: Buffer;
+  readonly exportable: boolean;
 }
 
 /** Every plaintext key of the service. Exists in the signer process only; `wipe` leaves nothing behind. */
 export class Vault {
   #keyring: Keyring | undefined;
+  /** What the keyring is stored under, so that it can be stored again when it grows. */
+  #keyringSeal: OpenSeal | undefined;
+  /** With a term more, from when it is sealed until it is stored. */
+  #grown: Keyring | undefined;
   readonly #keys = new Map<number, LoadedKey>();
+  /** They go with everything else. */
+  readonly wrappingKeys = new WrappingKeys();
   #epoch = 0;
 
   get sealed(): boolean {
@@ -38,26 +60,80 @@ export class Vault {
     return this.#epoch;
   }
 
-  /** Takes the keyring over. Throws `sealed`, and wipes it, when there was a wipe since `epoch`. */
-  unseal(keyring: Keyring, epoch: number): void {
+  /** Takes the keyring and its seal over. Throws `sealed`, and wipes them, when there was a wipe since `epoch`. */
+  unseal(keyring: Keyring, epoch: number, seal?: OpenSeal): void {
     if (epoch !== this.#epoch) {
       keyring.wipe();
+      wipe(seal?.key);
       throw new CountersignError('sealed', 'the service was sealed meanwhile');
     }
     this.wipe();
     this.#keyring = keyring;
+    this.#keyringSeal = seal;
+  }
+
+  /** Throws `sealed`. */
+  requireOpen(): void {
+    this.#openKeyring();
+  }
+
+  /** The keyring as it is now, sealed with this seal. */
+  sealKeyringUnder(seal: OpenSeal): Buffer {
+    return sealUnder(seal, this.#openKeyring());
+  }
+
+  /** Takes over the seal under which the keyring is stored from now on. */
+  changeSeal(seal: OpenSeal): void {
+    this.#openKeyring();
+    wipe(this.#keyringSeal?.key);
+    this.#keyringSeal = seal;
+  }
+
+  /** The keyring with a fresh term more, sealed. Nothing is sealed under that term before {@link useTerm}. */
+  prepareTerm(): { readonly term: number; readonly sealed: Buffer } {
+    const keyring = this.#openKeyring();
+    if (this.#keyringSeal === undefined) throw new CountersignError('internal', 'the keyring has no seal');
+    this.#grown?.wipe();
+    this.#grown = keyring.addTerm();
+    return { term: this.#grown.newestTerm, sealed: sealUnder(this.#keyringSeal, this.#grown) };
+  }
+
+  /** The keyring that {@link prepareTerm} made is stored: its newest term seals from now on. */
+  useTerm(): void {
+    if (this.#grown === undefined) throw new CountersignError('internal', 'no term was prepared');
+    this.#keyring?.wipe();
+    this.#keyring = this.#grown;
+    this.#grown = undefined;
+  }
+
+  /** The same secret under the newest term; undefined where it is under that one already. */
+  rewrap(identity: SealedIdentity | SealedPurpose, sealed: Uint8Array): Buffer | undefined {
+    const keyring = this.#openKeyring();
+    const term = keyring.newestTerm;
+    if (termOf(sealed) === term) return undefined;
+    const secret = openSecret((old) => keyring.kek(old), identity, sealed);
+    try {
+      return sealSecret(keyring.kek(term), term, identity, secret, isExportable(sealed));
+    } finally {
+      wipe(secret);
+    }
   }
 
   wipe(): void {
     this.#epoch++;
     for (const key of this.#keys.values()) wipe(key.secret);
     this.#keys.clear();
+    this.wrappingKeys.wipe();
     this.#keyring?.wipe();
     this.#keyring = undefined;
+    this.#grown?.wipe();
+    this.#grown = undefined;
+    wipe(this.#keyringSeal?.key);
+    this.#keyringSeal = undefined;
   }
 
   /** A fresh key from the operating system's generator; no seed, no derivation. */
-  generate(identity: Omit<SealedIdentity, 'address'>): SealedKeyPair {
+  generate(identity: NewSealed): SealedKeyPair {
     const secret = randomSecret(identity.curve);
     try {
       return this.#seal(identity, secret);
@@ -67,7 +143,7 @@ export class Vault {
   }
 
   /** Seals a private key from elsewhere. The caller wipes its copy. */
-  adopt(identity: Omit<SealedIdentity, 'address'>, secret: Uint8Array): SealedKeyPair {
+  adopt(identity: NewSealed, secret: Uint8Array): SealedKeyPair {
     if (identity.curve !== 'secp256k1' || !isPrivateKey(secret)) {
       throw new CountersignError(
         'invalid_request',
@@ -87,13 +163,27 @@ export class Vault {
       throw new CountersignError('internal', 'the sealed key belongs to another address');
     }
     wipe(this.#keys.get(handle)?.secret);
-    this.#keys.set(handle, { curve: identity.curve, secret, publicKey });
+    const exportable = isExportable(sealed);
+    this.#keys.set(handle, { curve: identity.curve, secret, publicKey, exportable });
   }
 
   /** Forgets an opened key; one that is not there is forgotten already. */
   unload(handle: number): void {
     wipe(this.#keys.get(handle)?.secret);
     this.#keys.delete(handle);
+  }
+
+  /**
+   * The private key itself, in memory of its own; the caller wipes it. Throws `forbidden` unless it was sealed as one that
+   * may leave: then no caller of this process gets it, whatever he says.
+   */
+  copyForExport(handle: number): { readonly secret: Buffer; readonly publicKey: Buffer } {
+    const { secret, publicKey, exportable } = this.#find(handle, 'secp256k1');
+    if (!exportable)
+      throw new CountersignError('forbidden', 'this key was not made as one that may be exported');
+    const copy = allocSecret(secret.length);
+    copy.set(secret);
+    return { secret: copy, publicKey };
   }
 
   signDigest(handle: number, digest: Uint8Array): RecoverableSignature {
@@ -123,12 +213,13 @@ export class Vault {
     return openSecret((term) => keyring.kek(term), purpose, sealed);
   }
 
-  #seal(identity: Omit<SealedIdentity, 'address'>, secret: Uint8Array): SealedKeyPair {
+  #seal({ exportable, ...identity }: NewSealed, secret: Uint8Array): SealedKeyPair {
     const keyring = this.#openKeyring();
     const publicKey = derivePublicKey(identity.curve, secret);
     const address = identityAddress(identity.curve, publicKey);
     const term = keyring.newestTerm;
-    return { publicKey, sealed: sealSecret(keyring.kek(term), term, { ...identity, address }, secret) };
+    const sealed = sealSecret(keyring.kek(term), term, { ...identity, address }, secret, exportable);
+    return { publicKey, sealed };
   }
 
   #openKeyring(): Keyring {

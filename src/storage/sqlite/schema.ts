@@ -9,6 +9,14 @@ export const MIGRATIONS: readonly string[] = [
     keyring BLOB NOT NULL
   ) STRICT;
 
+  CREATE TABLE root_terms (
+    term INTEGER PRIMARY KEY CHECK (term >= 1),
+    created_at TEXT NOT NULL,
+    encryptions INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE rewrap_jobs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL) STRICT;
+
   CREATE TABLE log_keys (
     version INTEGER PRIMARY KEY,
     public_key TEXT NOT NULL,
@@ -45,6 +53,20 @@ export const MIGRATIONS: readonly string[] = [
     sealed BLOB NOT NULL,
     PRIMARY KEY (key_id, version)
   ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE rotations (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    key_id TEXT NOT NULL REFERENCES keys (id),
+    key_name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX rotations_open ON rotations (key_id) WHERE open = 1;
+  CREATE INDEX rotations_of_key ON rotations (key_name, seq);
+  CREATE INDEX rotations_by_state ON rotations (state, seq);
 
   CREATE TABLE nonces (
     key_id TEXT NOT NULL,
@@ -144,7 +166,8 @@ export const MIGRATIONS: readonly string[] = [
     revoked_at TEXT,
     kind TEXT NOT NULL DEFAULT 'token',
     match TEXT,
-    rotated_from TEXT
+    rotated_from TEXT,
+    canary INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX credentials_of_principal ON credentials (principal_id);
   CREATE INDEX credentials_by_match ON credentials (match) WHERE match IS NOT NULL;

@@ -11,10 +11,13 @@ import type { IdempotencyReads, IdempotencyWrites } from '../../http/idempotency
 import type { KeyReads, KeyWrites } from '../../keystore/keys.ts';
 import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
 import type { PolicyReads, PolicyWrites } from '../../policy/policy.ts';
+import type { RotationReads, RotationWrites } from '../../rotation/rotation.ts';
 import type { DeniedReads, DeniedWrites } from '../../signer/denied.ts';
 import type { LogKeyReads, LogKeyWrites } from '../../signer/log-key.ts';
 import type { NonceReads, NonceWrites } from '../../signer/nonces.ts';
+import type { RewrapReads, RewrapWrites } from '../../signer/rewrap.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
+import type { TermCounts, TermReads } from '../../signer/term-use.ts';
 import { accessTables } from './access.ts';
 import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
@@ -22,6 +25,8 @@ import { openForWriting, truncateWal } from './database.ts';
 import { fenceTable } from './fence.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
+import { rotationTable } from './rotations.ts';
+import { rewrapTables, termTable } from './root-key.ts';
 import { idempotencyTable, nonceTable } from './signing.ts';
 import { cursorTable } from './sinks.ts';
 import { splitViewTable } from './split-views.ts';
@@ -30,6 +35,7 @@ import { totpTable } from './totp.ts';
 import { checkTreeNodes, treeNodes } from './tree-nodes.ts';
 
 export type StorageReads = KeyReads &
+  RotationReads &
   AccessReads &
   NonceReads &
   UsageReads &
@@ -39,6 +45,8 @@ export type StorageReads = KeyReads &
   TotpReads &
   IdempotencyReads &
   SealReads &
+  TermReads &
+  RewrapReads &
   LogKeyReads &
   PolicyReads &
   AuditReads &
@@ -49,6 +57,7 @@ export type StorageReads = KeyReads &
 
 /** What a commit of the audit log may write beside its entry. */
 export type StorageTx = KeyWrites &
+  RotationWrites &
   AccessWrites &
   NonceWrites &
   UsageWrites &
@@ -58,12 +67,13 @@ export type StorageTx = KeyWrites &
   TotpWrites &
   IdempotencyWrites &
   SealWrites &
+  RewrapWrites &
   LogKeyWrites &
   PolicyWrites &
   EvidenceWrites &
   FenceWrites;
 
-export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, UsageCleanup {
+export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, TermCounts, UsageCleanup {
   readonly reads: StorageReads;
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
@@ -86,7 +96,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     close();
     throw error;
   }
-  const keys = keyTables(db);
+  const keys = { ...keyTables(db), ...rotationTable(db) };
   const access = accessTables(db);
   const nonces = nonceTable(db);
   const usage = usageTable(db);
@@ -95,7 +105,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const proposals = proposalTable(db);
   const totp = totpTable(db);
   const idempotency = idempotencyTable(db);
-  const seal = sealTables(db);
+  const seal = { ...sealTables(db), ...termTable(db), ...rewrapTables(db) };
   const policy = policyTable(db);
   const evidence = splitViewTable(db);
   const fence = fenceTable(db);
@@ -156,6 +166,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     saveCosigned: (checkpoint) => writes.saveCosigned(checkpoint),
     saveSinkCursors: (all) => cursors.saveSinkCursors(all),
     forgetSinkCursors: (names) => cursors.forgetSinkCursors(names),
+    saveEncryptions: (term, encryptions) => seal.saveEncryptions(term, encryptions),
     forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
     forgetUsageBefore: (time) => usage.forgetUsageBefore(time),
     flushErased: () => truncateWal(db),

@@ -1,13 +1,17 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Hex } from '../../bytes.ts';
+import { CountersignError } from '../../errors.ts';
 import { sealConfigSchema } from '../../keystore/seal.ts';
 import type { PolicyReads, PolicyWrites, StoredPolicy } from '../../policy/policy.ts';
 import type { LogKey, LogKeyReads, LogKeyWrites } from '../../signer/log-key.ts';
 import type { SealReads, SealWrites } from '../../signer/seal.ts';
 
-export function sealTables(db: DatabaseSync): SealReads & SealWrites & LogKeyReads & LogKeyWrites {
+export function sealTables(
+  db: DatabaseSync,
+): SealReads & Omit<SealWrites, 'insertTerm'> & LogKeyReads & LogKeyWrites {
   const findSeal = db.prepare('SELECT config, keyring FROM seal');
   const insertSeal = db.prepare('INSERT INTO seal VALUES (1, ?, ?)');
+  const replaceSeal = db.prepare('UPDATE seal SET config = ?, keyring = ? WHERE id = 1 AND keyring = ?');
   const findLogKey = db.prepare(
     'SELECT version, public_key, sealed FROM log_keys ORDER BY version DESC LIMIT 1',
   );
@@ -27,6 +31,10 @@ export function sealTables(db: DatabaseSync): SealReads & SealWrites & LogKeyRea
     },
     insertSeal: ({ config, keyring }) => {
       insertSeal.run(JSON.stringify(config), keyring);
+    },
+    replaceSeal: (before, { config, keyring }) => {
+      if (replaceSeal.run(JSON.stringify(config), keyring, before).changes !== 1)
+        throw new CountersignError('conflict', 'the seal was changed at the same time: try again');
     },
     insertLogKey: ({ version, publicKey, sealed }, time) => {
       insertLogKey.run(version, publicKey, sealed, time);
