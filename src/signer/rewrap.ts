@@ -169,6 +169,7 @@ export class Rewrap {
       tx.saveRewrapJob({ ...next, total: Math.max(total, next.done) });
       return {};
     });
+    this.#parts.rootKey.recount();
   }
 
   async #finish(act: Act<RewrapWrites>, job: RewrapJob): Promise<void> {

@@ -77,6 +77,11 @@ export class RootKey {
     });
   }
 
+  /** What is under which term was changed. */
+  recount(): void {
+    this.#counted = undefined;
+  }
+
   /** Adds a term when it is time. @returns whether it was. */
   async tick(act: Act<SealWrites & TermWrites>): Promise<boolean> {
     const reason = this.#due();
@@ -97,8 +102,7 @@ export class RootKey {
     if (term === 1) return 0;
     const { reads, now } = this.#parts;
     const known = this.#counted;
-    if (known?.term === term && (known.keys === 0 || Math.abs(now() - known.at) < COUNT_KEPT_MS))
-      return known.keys;
+    if (known?.term === term && Math.abs(now() - known.at) < COUNT_KEPT_MS) return known.keys;
     const keys = reads.countSealedBefore(term);
     this.#counted = { term, at: now(), keys };
     return keys;

@@ -98,6 +98,7 @@ export const SILENT: Log = createLog('silent', { write: () => undefined });
 export const NO_METRICS: Metrics = {
   startRequest: () => () => undefined,
   countSignature: () => undefined,
+  countAlert: () => undefined,
   text: async () => '',
 };
 
@@ -106,7 +107,7 @@ export async function run(
   {
     policy = POLICY,
     ...settings
-  }: { seal?: 'file' | 'passphrase'; policy?: string; oidc?: readonly object[] } = {},
+  }: { seal?: 'file' | 'passphrase' | 'shamir'; policy?: string; oidc?: readonly object[] } = {},
 ): Promise<Running> {
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
   writeFileSync(path.join(data, POLICY_FILE), policy);
