@@ -1,5 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
+import {
+  Agent as HttpAgent,
+  request as requestHttp,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { CountersignError } from '../errors.ts';
 
@@ -15,6 +20,7 @@ export interface Outbound {
 export interface Inbound {
   readonly status: number;
   readonly mediaType: string;
+  readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
@@ -83,8 +89,9 @@ async function receive(response: IncomingMessage, maxBytes: number): Promise<Inb
     if (length > maxBytes) throw new Error(`an answer of more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
-  const [mediaType = ''] = (response.headers['content-type'] ?? '').split(';');
-  return { status: response.statusCode ?? 0, mediaType: mediaType.trim(), body: Buffer.concat(chunks) };
+  const { headers, statusCode: status = 0 } = response;
+  const [mediaType = ''] = (headers['content-type'] ?? '').split(';');
+  return { status, mediaType: mediaType.trim(), headers, body: Buffer.concat(chunks) };
 }
 
 function inWords(error: unknown): Error {

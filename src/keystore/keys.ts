@@ -1,4 +1,5 @@
 import type { Hex } from '../bytes.ts';
+import type { JsonValue } from '../jcs.ts';
 import type { KeyVersionState, Standing } from './life-cycle.ts';
 
 /** `[a-z0-9][a-z0-9._-]{0,62}`: no case, no Unicode, so that a name has one spelling. */
@@ -15,12 +16,24 @@ export interface KeyVersion extends Standing {
   readonly lastUsedAt?: string;
 }
 
+/** Wall-clock time of a time zone, `HH:MM`; where `to` is not later than `from`, it is of the next day. */
+export type RotationWindow = {
+  /** IANA name. */
+  readonly tz: string;
+  /** `mon` to `sun`: the days on which it opens. */
+  readonly days: readonly string[];
+  readonly from: string;
+  readonly to: string;
+};
+
 /** When a key is rotated unasked. */
-export interface RotationSchedule {
+export type RotationSchedule = {
   readonly everyDays: number;
-  /** Times of day, UTC, `HH:MM`, between which it may begin; at any time when absent. */
-  readonly window?: { readonly from: string; readonly to: string };
-}
+  /** When it may begin; at any time when absent. */
+  readonly window?: RotationWindow;
+  /** As it was checked (rotation/plan.ts); that of whoever wrote the schedule. */
+  readonly plan?: JsonValue;
+};
 
 /** A named role, such as `treasury`, with one key pair a version. */
 export interface Key {
