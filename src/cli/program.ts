@@ -6,7 +6,9 @@ import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addPrincipalCommands } from './principal.ts';
 import { addConnectionOptions, type Host } from './session.ts';
+import { addRekeyCommands } from './rekey.ts';
 import { addRequestCommands } from './request.ts';
+import { addSealCommands } from './seal.ts';
 import { addSignCommands } from './sign.ts';
 import { addSystemCommands } from './system.ts';
 import { addTokenCommands } from './token.ts';
@@ -38,7 +40,15 @@ export function createProgram(host: Host): Command {
       '--listen <host:port>',
       'other than a loopback address only with tls (COUNTERSIGN_LISTEN; 127.0.0.1:8700)',
     )
-    .option('--seal <type>', 'how a new keyring is protected: file or passphrase (COUNTERSIGN_SEAL; file)')
+    .option(
+      '--seal <type>',
+      'how a new keyring is protected: file, passphrase or shamir (COUNTERSIGN_SEAL; file)',
+    )
+    .option(
+      '--passphrase-file <file>',
+      'opens a passphrase seal at the start; read anew after a lost signer process',
+    )
+    .option('--passphrase-fd <number>', 'the same from an open file descriptor, which is read once')
     .option('--no-demo', 'make no demo key at the first start')
     .option('--log-level <level>', 'info, warn, error or silent (COUNTERSIGN_LOG_LEVEL; info)')
     .action(async (flags: Flags) => {
@@ -47,6 +57,8 @@ export function createProgram(host: Host): Command {
     });
 
   addSystemCommands(program, host);
+  addSealCommands(program, host);
+  addRekeyCommands(program, host);
   addKeyCommands(program, host);
   addSignCommands(program, host);
   addRequestCommands(program, host);

@@ -70,7 +70,10 @@ function greeting({ url, firstStart, notes, notReady }: RunningService, config: 
       '',
     );
   } else lines.push('', 'Next:', '');
-  if (config.seal === 'passphrase') lines.push(`  ${command} init --token-file ${admin}${options}`);
+  if (config.seal !== 'file') {
+    const choice = config.seal === 'shamir' ? ' --shares 5 --threshold 3' : '';
+    lines.push(`  ${command} init${choice} --token-file ${admin}${options}`);
+  }
   lines.push(
     `  ${command} key list --token-file ${admin}${options}`,
     `  ${command} audit verify --token-file ${admin}${options}`,
