@@ -178,6 +178,7 @@ export class AccessService {
     const created = newCredential(principal.id, {
       cidrs: old.cidrs,
       rotatedFrom: id,
+      canary: old.canary,
       ...(lifetime !== Infinity && { expiresAt: new Date(now + lifetime).toISOString() }),
     });
     const detail = { ...detailOf(created.credential), principal: principal.name, predecessorExpiresAt };
@@ -252,7 +253,7 @@ export function credentialToJson(credential: Credential): { readonly [name: stri
 
 /** What an entry says of a credential. */
 function detailOf(credential: Credential): { readonly [name: string]: JsonValue } {
-  const { id, kind, match, rotatedFrom, expiresAt, cidrs } = credential;
+  const { id, kind, match, rotatedFrom, expiresAt, cidrs, canary } = credential;
   return {
     id,
     kind,
@@ -260,6 +261,7 @@ function detailOf(credential: Credential): { readonly [name: string]: JsonValue 
     ...(rotatedFrom !== undefined && { rotatedFrom }),
     ...(expiresAt !== undefined && { expiresAt }),
     cidrs,
+    ...(canary === true && { canary }),
   };
 }
 

@@ -3,7 +3,14 @@ import type { EntryDraft } from '../audit/entry.ts';
 import type { Recorder } from '../audit/log.ts';
 import { CountersignError } from '../errors.ts';
 import type { ClientCertificate } from './certificates.ts';
-import { NO_CREDENTIAL, readToken, Unauthenticated, WRONG_SECRET, type Caller } from './credentials.ts';
+import {
+  CanaryUsed,
+  NO_CREDENTIAL,
+  readToken,
+  Unauthenticated,
+  WRONG_SECRET,
+  type Caller,
+} from './credentials.ts';
 import { isWithin } from './networks.ts';
 import { credentialOf, type Identity, type IdentityProviders } from './oidc.ts';
 import {
@@ -89,6 +96,7 @@ export class Authenticator {
     const found = this.#reads.credential(id);
     const matches = timingSafeEqual(secretHash, found?.credential.secretHash ?? NO_SECRET_HASH);
     if (found?.credential.secretHash === undefined) throw new Unauthenticated('unknown credential', id);
+    if (found.credential.canary === true) refuseCanary(found, matches, now);
     if (!matches) throw new Unauthenticated(WRONG_SECRET, id);
     refuseUnusable(found.credential, address, now);
     refuseDisabled(found.principal, id);
@@ -219,6 +227,14 @@ function refuseUnusable(credential: Credential, address: string, now: Date): voi
   if (revokedAt !== undefined) throw new Unauthenticated('revoked credential', id);
   if (!isLive(credential, now)) throw new Unauthenticated('expired credential', id);
   if (!isWithin(cidrs, address)) throw new Unauthenticated('address not allowed', id);
+}
+
+/** A canary is not to be told from a token that is not known: wrong secrets lock neither. */
+function refuseCanary(found: OwnedCredential, matches: boolean, now: Date): never {
+  const { credential } = found;
+  if (!matches) throw new Unauthenticated('wrong secret of a canary', credential.id);
+  if (!isLive(credential, now)) throw new Unauthenticated('revoked or expired canary', credential.id);
+  throw new CanaryUsed(found);
 }
 
 function refuseDisabled({ state }: Principal, credentialId: string): void {

@@ -30,14 +30,18 @@ export class CountedEntries {
     this.#bucket = new Buckets(limit, now);
   }
 
-  /** Resolves when the entry is on disk; at once for one that is counted only. Throws `unavailable`. */
-  async record(draft: EntryDraft): Promise<void> {
+  /**
+   * Resolves when the entry is on disk; at once for one that is counted only. Throws `unavailable`.
+   *
+   * @param write how it is written, where that is not by its draft alone.
+   */
+  async record(draft: EntryDraft, write: () => Promise<unknown> = () => this.#write(draft)): Promise<void> {
     const since = new Date().toISOString();
     if (this.#bucket.take('') > 0) {
       this.#add(1, since);
       return;
     }
-    await this.#write(draft).catch((error: unknown) => {
+    await write().catch((error: unknown) => {
       this.#add(1, since);
       throw error;
     });
@@ -86,11 +90,15 @@ export class CountedByCaller {
    * @param draft with an actor.
    * @param detail what the entries of one caller that are counted together have in common.
    */
-  async record(draft: EntryDraft, detail: EntryDraft['detail'] = {}): Promise<void> {
+  async record(
+    draft: EntryDraft,
+    detail: EntryDraft['detail'] = {},
+    write?: () => Promise<unknown>,
+  ): Promise<void> {
     const { kind, outcome, actor } = draft;
-    const name = `${actor?.principalId} ${actor?.credential} ${JSON.stringify(detail)}`;
+    const name = `${kind} ${actor?.principalId} ${actor?.credential} ${JSON.stringify(detail)}`;
     const known = this.#callers.get(name);
-    if (known !== undefined) return await known.record(draft);
+    if (known !== undefined) return await known.record(draft, write);
     const { principal, principalId, credential } = actor ?? {};
     const summary: EntryDraft = {
       kind,
@@ -104,7 +112,7 @@ export class CountedByCaller {
     };
     const entries = new CountedEntries(this.#recorder, summary, this.#counting);
     void this.#callers.set(name, entries)?.flush();
-    await entries.record(draft);
+    await entries.record(draft, write);
   }
 
   async flush(): Promise<void> {

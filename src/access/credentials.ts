@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
-import type { Credential, Principal } from './principals.ts';
+import type { Credential, OwnedCredential, Principal } from './principals.ts';
 
 /** Who a request comes from, once it has proven it. */
 export interface Caller {
@@ -19,6 +19,7 @@ export interface Caller {
 export interface CredentialOptions {
   readonly expiresAt?: string | undefined;
   readonly cidrs?: readonly string[] | undefined;
+  readonly canary?: boolean | undefined;
 }
 
 export interface NewCredential {
@@ -36,7 +37,7 @@ export function newCredential(
   options: CredentialOptions & { readonly rotatedFrom?: string } = {},
 ): NewCredential {
   const secret = randomBytes(SECRET_BYTES);
-  const { expiresAt, cidrs = [], rotatedFrom } = options;
+  const { expiresAt, cidrs = [], rotatedFrom, canary = false } = options;
   const credential: Credential = {
     id: newCredentialId(),
     principalId,
@@ -46,6 +47,7 @@ export function newCredential(
     ...(expiresAt !== undefined && { expiresAt }),
     cidrs,
     ...(rotatedFrom !== undefined && { rotatedFrom }),
+    ...(canary && { canary }),
   };
   return { credential, token: `cs_${credential.id}_${secret.toString('base64url')}` };
 }
@@ -87,6 +89,17 @@ export class Unauthenticated extends CountersignError {
     super('unauthenticated', 'a valid credential is required: Authorization: Bearer cs_…');
     this.reason = reason;
     this.credentialId = credentialId;
+  }
+}
+
+/** Somebody has a token that nobody has a reason to use. Its answer is that of a token that is not known. */
+export class CanaryUsed extends Unauthenticated {
+  /** Whose the token would be. */
+  readonly principal: Principal;
+
+  constructor({ credential, principal }: OwnedCredential) {
+    super('canary credential', credential.id);
+    this.principal = principal;
   }
 }
 

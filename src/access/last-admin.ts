@@ -23,8 +23,9 @@ export function refuseWithoutAdmin(reads: AccessReads, ownCredential: string): v
 const LOOPBACK = ['127.0.0.1', '::1'];
 
 /** For good, and from this machine; the caller's own has just proven that it can be used. */
-function isUsable({ id, kind, revokedAt, expiresAt, cidrs }: Credential, ownCredential: string): boolean {
-  if (revokedAt !== undefined) return false;
+function isUsable(credential: Credential, ownCredential: string): boolean {
+  const { id, kind, revokedAt, expiresAt, cidrs, canary } = credential;
+  if (revokedAt !== undefined || canary === true) return false;
   if (id === ownCredential) return true;
   // Whether a certificate lets anybody in depends on its CA and on how the service is started.
   if (kind !== 'token') return false;

@@ -26,6 +26,8 @@ export interface Credential {
   /** Networks it may be used from; empty means any. */
   readonly cidrs: readonly string[];
   readonly revokedAt?: string;
+  /** It exists to be stolen: nobody has a reason to use it, and it lets nobody in. */
+  readonly canary?: boolean;
 }
 
 /** A credential, and whose it is. */

@@ -27,6 +27,8 @@ export const ENTRY_KINDS = [
   'key.created',
   'key.imported',
   'key.import_refused',
+  'key.exported',
+  'key.export_refused',
   'key.state_changed',
   'rotation.planned',
   'rotation.version_generated',

@@ -1,6 +1,13 @@
 import { hash } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
-import { encodeEntry, MAX_ENTRY_BYTES, type Entry, type EntryService, type Recordable } from './entry.ts';
+import {
+  encodeEntry,
+  MAX_ENTRY_BYTES,
+  type Entry,
+  type EntryDraft,
+  type EntryService,
+  type Recordable,
+} from './entry.ts';
 import { leafHash, type Frontier } from './tree/merkle.ts';
 import { TILE_HEIGHT } from './tree/tiles.ts';
 
@@ -80,7 +87,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   /** While an entry is made that tells how far the log is. */
   #held = false;
   #failure: string | undefined;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(added: readonly EntryDraft[]) => void>();
 
   constructor(
     storage: LogStorage<Tx>,
@@ -119,7 +126,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
    * Calls `listener` whenever entries have been added, after their callers have been answered. It must be quick, and
    * not throw. Returns what ends it.
    */
-  onAppend(listener: () => void): () => void {
+  onAppend(listener: (added: readonly EntryDraft[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -167,15 +174,16 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     if (this.#queue.length > 0) setImmediate(() => this.#drain());
 
     const settle: (() => void)[] = [];
+    const written: EntryDraft[] = [];
     try {
-      const head = this.#write(batch, settle);
+      const head = this.#write(batch, settle, written);
       if (head !== undefined) this.#head = head;
     } catch (error) {
       this.#fail(error, batch);
       return;
     }
     for (const release of settle) release();
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(written);
   }
 
   /** Holds the log until the first entry of the queue has its detail, or is given up. */
@@ -194,14 +202,13 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     this.#drain();
   }
 
-  /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk. */
-  #write(batch: readonly Item<Tx>[], settle: (() => void)[]): LogHead {
+  /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk; what is in the commit, in `written`. */
+  #write(batch: readonly Item<Tx>[], settle: (() => void)[], written: EntryDraft[]): LogHead {
     const frontier = this.#head.frontier.clone();
     // A clock that steps back must not make the log's order look wrong.
     const now = this.#now().toISOString();
     const time = now > this.#head.time ? now : this.#head.time;
     const head = { frontier, time };
-    const written: string[] = [];
     this.#storage.commit((tx) => {
       for (const item of batch) {
         try {
@@ -225,16 +232,16 @@ export class AuditLog<Tx> implements Recorder<Tx> {
             return value;
           });
           settle.push(() => item.resolve(value));
-          if (this.#probe !== undefined) written.push(item.draft.kind);
+          written.push(item.draft);
         } catch (error) {
           if (!(error instanceof CountersignError)) throw error;
           settle.push(() => item.reject(error));
         }
       }
       tx.saveHead(head);
-      for (const kind of written) this.#probe?.(kind, 'before');
+      if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'before');
     });
-    for (const kind of written) this.#probe?.(kind, 'after');
+    if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'after');
     return head;
   }
 }

@@ -9,13 +9,19 @@ import { addCommand, openSession, type Host } from './session.ts';
 import { details, table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
-interface ImportOptions {
+interface CreateOptions {
   readonly tag?: readonly string[];
+  readonly canary?: true;
+}
+
+interface ImportOptions extends CreateOptions {
   readonly keystore?: string;
   readonly passwordFile?: string;
   readonly privateKeyFile?: string;
   readonly allowWellKnown?: true;
 }
+
+const CANARY_HELP = 'one that never signs, and raises an alert when somebody asks it to';
 
 export function addKeyCommands(program: Command, host: Host): void {
   const group = addCommand(program, 'key', 'create, import, look at, disable and enable keys');
@@ -26,9 +32,10 @@ export function addKeyCommands(program: Command, host: Host): void {
     'create a key; its private half is made in the signer process and stays there',
   )
     .option('--tag <tag>', 'a tag for policies to match; may be repeated', collect)
-    .action(async (name: string, { tag = [] }: { tag?: readonly string[] }, command: Command) => {
+    .option('--canary', CANARY_HELP)
+    .action(async (name: string, { tag = [], canary }: CreateOptions, command: Command) => {
       const session = openSession(host, command);
-      session.print(await session.client().post<Key>('/v1/keys', { name, tags: tag }), keyText);
+      session.print(await session.client().post<Key>('/v1/keys', { name, tags: tag, canary }), keyText);
     });
 
   addCommand(group, 'import <name>', 'import a key from a keystore file or a private key')
@@ -39,14 +46,15 @@ export function addKeyCommands(program: Command, host: Host): void {
       '32 bytes in hex; - for standard input; asked for when there is no keystore either',
     )
     .option('--tag <tag>', 'a tag for policies to match; may be repeated', collect)
+    .option('--canary', CANARY_HELP)
     .option('--allow-well-known', 'also a key that the public knows; for test chains')
     .action(async (name: string, options: ImportOptions, command: Command) => {
       const session = openSession(host, command);
       const client = session.client();
       const source = await readSource(options, session.terminal);
-      const { tag = [], allowWellKnown = false } = options;
+      const { tag: tags = [], canary, allowWellKnown = false } = options;
       session.print(
-        await client.post<Key>('/v1/keys/import', { name, tags: tag, source, allowWellKnown }),
+        await client.post<Key>('/v1/keys/import', { name, tags, canary, source, allowWellKnown }),
         keyText,
       );
     });
@@ -130,12 +138,13 @@ function keyPath(name: string): string {
   return `/v1/keys/${pathStep('name', name)}`;
 }
 
-function keyText({ name, state, tags, createdAt, primary, versions }: Key): string {
+function keyText({ name, state, tags, createdAt, primary, versions, canary }: Key): string {
   const head = details([
     ['key', name],
     ['state', state],
     ['tags', tags.join(', ')],
     ['created', createdAt],
+    ['canary', canary === true ? 'yes: it never signs' : undefined],
   ]);
   const blocks = versions.map((version) =>
     details([

@@ -15,6 +15,7 @@ interface Bounds {
 }
 
 interface CreateOptions extends Bounds {
+  readonly canary?: true;
   readonly output?: string;
 }
 
@@ -39,14 +40,19 @@ export function addTokenCommands(program: Command, host: Host): void {
   addCommand(group, 'create <principal>', 'make a credential; its token is shown this once')
     .option('--expires-at <time>', EXPIRY_HELP)
     .option('--cidr <network>', NETWORK_HELP, collect)
+    .option('--canary', 'one that lets nobody in, and raises an alert when it is used')
     .option('--output <file>', OUTPUT_HELP)
     .action(
-      async (principal: string, { expiresAt, cidr: cidrs, output }: CreateOptions, command: Command) => {
+      async (
+        principal: string,
+        { expiresAt, cidr: cidrs, canary, output }: CreateOptions,
+        command: Command,
+      ) => {
         const session = openSession(host, command);
         const client = session.client();
         const id = await principalId(client, principal);
         await issue(session, output, () =>
-          client.post(`/v1/principals/${id}/credentials`, { expiresAt, cidrs }),
+          client.post(`/v1/principals/${id}/credentials`, { expiresAt, cidrs, canary }),
         );
       },
     );

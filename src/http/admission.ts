@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { Authenticator } from '../access/authenticator.ts';
-import { Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
+import { CanaryUsed, Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
+import type { CanaryAlarms } from '../access/canaries.ts';
 import type { Refusals } from '../access/failures.ts';
 import { canonicalAddress, clientAddress } from '../access/networks.ts';
 import { Locked, type Throttle } from '../access/throttle.ts';
@@ -12,6 +13,7 @@ export interface AdmissionParts {
   readonly authenticator: Authenticator;
   readonly throttle: Throttle;
   readonly refusals: Refusals;
+  readonly canaries: CanaryAlarms;
   /** Networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
 }
@@ -66,7 +68,10 @@ export class Admission {
     if (error instanceof Unauthenticated) {
       // First, and with nothing before it that waits: a secret that is tried meanwhile has to be counted, too.
       const { answer, locks } = throttle.countFailure(error, visit.address);
-      await this.#recordFailure(error.reason, error.credentialId, where, visit);
+      await Promise.all([
+        this.#recordFailure(error.reason, error.credentialId, where, visit),
+        error instanceof CanaryUsed && this.#raiseAlarm(error, { ...where, path }, visit),
+      ]);
       if (locks) await refusals.locked(lockEntry(error, visit));
       return answer;
     }
@@ -82,6 +87,16 @@ export class Admission {
       });
     }
     return error;
+  }
+
+  async #raiseAlarm(
+    { principal, credentialId }: CanaryUsed,
+    detail: { readonly method: string; readonly route: string; readonly path: string },
+    { requestId, address }: Visit,
+  ): Promise<void> {
+    const credential = credentialId !== undefined && { credential: credentialId };
+    const actor = { principal: principal.name, principalId: principal.id, ...credential, address };
+    await this.#parts.canaries.credentialUsed({ actor, requestId, detail });
   }
 
   async #recordFailure(

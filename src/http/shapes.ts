@@ -7,6 +7,7 @@ import { restoredFromSchema } from '../backup/fence.ts';
 import { keyringShape, rekeyShape, rewrapShape, sealShape } from './seal-shapes.ts';
 import { OPERATIONS } from '../intent/intent.ts';
 import { NAME } from '../keystore/keys.ts';
+import { POLICY_OPERATIONS } from '../policy/model.ts';
 import { KEY_VERSION_STATES } from '../keystore/life-cycle.ts';
 
 /** Shapes that several routes share, of what comes in and what goes out. */
@@ -72,10 +73,6 @@ const hex = (bytes: number): z.ZodString =>
   z
     .string()
     .regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`), `must be 0x and ${bytes * 2} lower-case hex digits`);
-const timeOfDay = z
-  .string()
-  .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time of day, HH:MM')
-  .meta({ description: 'UTC, HH:MM.' });
 const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
 
 /** A secret that is encrypted to a wrapping key. */
@@ -116,12 +113,13 @@ export function pageOf(item: z.ZodType): z.ZodObject {
   });
 }
 
-export const rotationScheduleSchema = z.strictObject({
-  everyDays: z.int().min(1).max(3_650),
+/** As it goes out: a plan with every default. */
+const scheduleShape = z.strictObject({
+  everyDays: z.int(),
   window: z
-    .strictObject({ from: timeOfDay, to: timeOfDay })
-    .optional()
-    .meta({ description: 'When it may begin; at any time when absent.' }),
+    .strictObject({ tz: z.string(), days: z.array(z.string()), from: z.string(), to: z.string() })
+    .optional(),
+  plan: z.record(z.string(), z.unknown()).optional(),
 });
 
 export const keyShape = z.strictObject({
@@ -151,8 +149,13 @@ export const keyShape = z.strictObject({
     .boolean()
     .optional()
     .meta({ description: 'Whether it exists to be stolen; for admins and auditors only.' }),
-  rotation: rotationScheduleSchema.optional(),
+  rotation: scheduleShape.optional(),
   createdAt: time,
+});
+
+export const receiptShape = z.strictObject({
+  index: z.int().meta({ description: 'Position of the audit entry.' }),
+  leafHash: z.string().meta({ description: 'RFC 6962 leaf hash of the audit entry, hex.' }),
 });
 
 export const signAnswerShape = z.strictObject({
@@ -176,10 +179,7 @@ export const signAnswerShape = z.strictObject({
     rule: z.string().optional(),
     policyRevision: z.int(),
   }),
-  receipt: z.strictObject({
-    index: z.int().meta({ description: 'Position of the audit entry.' }),
-    leafHash: z.string().meta({ description: 'RFC 6962 leaf hash of the audit entry, hex.' }),
-  }),
+  receipt: receiptShape,
 });
 
 export const breakGlassSchema = z.string().min(1).max(500).meta({
@@ -224,7 +224,7 @@ export const requestShape = z.strictObject({
   status: z.enum(REQUEST_STATES),
   requester: z.strictObject({ id: z.string(), name: z.string() }),
   key: z.strictObject({ name: z.string(), version: z.int(), address: hex(20) }),
-  operation: z.enum(OPERATIONS),
+  operation: z.enum(POLICY_OPERATIONS),
   description: z.array(z.string()).meta({ description: 'What it does, in plain words.' }),
   intent: z
     .record(z.string(), z.unknown())
@@ -232,7 +232,7 @@ export const requestShape = z.strictObject({
   intentHash: z.string().meta({
     description: 'SHA-256, hex: what an approval binds, together with the policy.',
   }),
-  digest: hex(32).meta({ description: 'The 32 bytes that would be signed.' }),
+  digest: hex(32).optional().meta({ description: 'The 32 bytes that would be signed.' }),
   reason: z.string().meta({ description: 'Why it needs approval.' }),
   breakGlass: z.string().optional(),
   policyRevision: z.int(),

@@ -267,8 +267,13 @@ function denyByDefault(question: Question, uncovered: Effect): Denial {
     const reason = `no rule allows ${noun}; the closest, "${closest.rule}", fails at ${closest.predicate}`;
     return { reason, failed };
   }
-  const act = request.intent.operation === 'key.export' ? 'export' : `sign ${noun} with`;
-  return { reason: `no rule allows this principal to ${act} key "${request.key.name}"` };
+  return { reason: denialWithoutRule(request) };
+}
+
+/** Why a request is denied where no rule is for its principal and its key. */
+export function denialWithoutRule({ intent: { operation }, key }: PolicyRequest): string {
+  const act = operation === 'key.export' ? 'export' : `sign ${NOUNS[operation]} with`;
+  return `no rule allows this principal to ${act} key "${key.name}"`;
 }
 
 /** Each rule once. */

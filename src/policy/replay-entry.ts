@@ -36,6 +36,7 @@ const ADDRESS = /^0x[0-9a-f]{40}$/;
 /** What was decided in an entry of kind `sign`. Entries of older versions say less, and are not guessed at. */
 export function readLogged(entry: LoggedEntry): LoggedDecision | Unreadable {
   if (entry['kind'] !== 'sign') return { unreadable: 'it is no request to sign' };
+  if (mappingOf(entry['detail'])['canary'] === true) return { unreadable: 'no policy decides of a canary' };
   const decision = mappingOf(entry['decision']);
   const effect = EFFECTS.find((name) => name === decision['effect']);
   const { index } = entry;

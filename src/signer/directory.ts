@@ -99,8 +99,15 @@ export function changeVersion(key: Key, number: number, change: (version: KeyVer
   };
 }
 
-/** The key as the API shows it: its state is that of its primary. A canary does not look like one. */
-export function keyToJson(key: Key): { readonly [name: string]: JsonValue } {
+/**
+ * The key as the API shows it: its state is that of its primary.
+ *
+ * @param shown whether it is a canary, to those who may know; to others no key looks like one.
+ */
+export function keyToJson(
+  key: Key,
+  shown: { readonly canary: boolean } = { canary: false },
+): { readonly [name: string]: JsonValue } {
   const { name, tags, primary, createdAt, exportable, rotation } = key;
   return {
     name,
@@ -109,6 +116,7 @@ export function keyToJson(key: Key): { readonly [name: string]: JsonValue } {
     primary,
     versions: key.versions.map((version) => ({ ...version })),
     exportable,
+    ...(shown.canary && { canary: key.canary }),
     ...(rotation !== undefined && { rotation: { ...rotation } }),
     createdAt,
   };

@@ -12,6 +12,7 @@ import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledg
 import { settle } from '../policy/settle.ts';
 import { stricter } from '../policy/stricter.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
+import { denialOfCanary, type CanaryAlarm } from './canary.ts';
 import type { Custody, DigestSignature } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
@@ -65,6 +66,7 @@ export interface SigningParts<Tx extends SignTx> {
   readonly nonces: NonceGuard;
   readonly denied: DeniedReads;
   readonly desk: ApprovalDesk<Tx>;
+  readonly canaries: CanaryAlarm;
   readonly custody: Custody;
   readonly gate: ReleaseGate;
 }
@@ -165,9 +167,14 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     return { request, key, version, operation, about, preimage, digest: toHex(digest), claim };
   }
 
-  #decide({ request, claim }: Asked): { readonly decision: Decision; readonly charges: readonly Charge[] } {
+  #decide({ request, key, claim }: Asked): {
+    readonly decision: Decision;
+    readonly charges: readonly Charge[];
+  } {
     const { ledger, nonces, denied } = this.#parts;
-    const verdict = this.#judge(this.ask(request));
+    const question = this.ask(request);
+    const verdict = this.judge(question);
+    if (key.canary) return { decision: denialOfCanary(verdict.decision, question), charges: [] };
     const hidden = verdict.decision.effect === 'deny' ? undefined : findDenied(denied, request.intent);
     if (hidden !== undefined) {
       const { policyRevision, policyHash } = verdict.decision;
@@ -184,7 +191,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
    * After a clock that steps back, limits go by the time that was, and that may be far ahead: what opens by the time of
    * day has to be open by both.
    */
-  #judge(question: PolicyRequest): Verdict {
+  judge(question: PolicyRequest): Verdict {
     const { policy, ledger } = this.#parts;
     const verdict = policy.judge(question);
     const now = ledger.clock();
@@ -192,8 +199,20 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 
   async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {
-    await this.#recordRefusal(act, asked, { ...draft, outcome: 'denied' });
+    if (asked.key.canary) await this.#raiseAlarm(act, asked, draft);
+    else await this.#recordRefusal(act, asked, { ...draft, outcome: 'denied' });
     throw new PolicyDenied(decision);
+  }
+
+  /** The denial as of any other key, and the alert, in one commit: the answer comes no later. */
+  async #raiseAlarm(act: Act<Tx>, asked: Asked, draft: Draft): Promise<void> {
+    const { request, about, digest } = asked;
+    const { kind: _, ...what } = about;
+    const detail = { ...draft.detail, canary: true };
+    await Promise.all([
+      this.#recordRefusal(act, asked, { ...draft, outcome: 'denied', detail }),
+      this.#parts.canaries.keyUsed(act, request.requester, { ...what, digest }),
+    ]);
   }
 
   /** Its digest is remembered: the same thing must not come in through another route. */
@@ -238,7 +257,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       const charged = charge.commit(tx);
       slot?.commit(tx, charged);
       if (operation !== 'digest') tx.forgetDenied(key.id, digest);
-      return answerOf(asked, decision, signed, receipt);
+      return answerOf(asked, keys.get(key.name), decision, signed, receipt);
     });
     charge.done();
     keys.noteUse(key.name, version.version, time);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as tick } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { CanaryAlarms } from '../../src/access/canaries.ts';
 import { newCertificateCredential, newCredential, type Caller } from '../../src/access/credentials.ts';
 import type { Principal } from '../../src/access/principals.ts';
 import type { Role } from '../../src/access/roles.ts';
@@ -167,6 +168,7 @@ export function openDesk(policyText = POLICY): Desk {
       nonces: new NonceGuard(reads),
       denied: reads,
       desk: new RequestBook(reads, policy, () => ledger.time()),
+      canaries: new CanaryAlarms(log),
       custody,
       gate: { requireOpen: () => undefined, covered: () => Promise.resolve(), isCovered: () => true },
     });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Authenticator } from '../../src/access/authenticator.ts';
 import { newCredential } from '../../src/access/credentials.ts';
 import { LogReads } from '../../src/access/log-reads.ts';
+import { CanaryAlarms } from '../../src/access/canaries.ts';
 import { Refusals } from '../../src/access/failures.ts';
 import { IdentityProviders } from '../../src/access/oidc.ts';
 import type { AccessReads, Credential, Principal } from '../../src/access/principals.ts';
@@ -74,6 +75,7 @@ beforeEach(async () => {
     authenticator: new Authenticator(reads as unknown as AccessReads, log, providers),
     throttle: new Throttle(),
     refusals: new Refusals(log),
+    canaries: new CanaryAlarms(log),
     trustedProxies: [],
   });
   const app = createApp({

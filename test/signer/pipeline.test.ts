@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setImmediate as tick } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CanaryAlarms } from '../../src/access/canaries.ts';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import type { ReleaseGate } from '../../src/audit/gate.ts';
@@ -140,6 +141,7 @@ function build(): void {
         return Promise.resolve({ request });
       },
     },
+    canaries: new CanaryAlarms(log),
     custody,
     gate: {
       requireOpen: () => gate.requireOpen(),

@@ -40,6 +40,8 @@ export const KIND_VIEWS: { readonly [kind in EntryKind]: KindView } = {
   'key.created': view('Key created', 'create', 2, 3),
   'key.imported': view('Key imported', 'create', 3, 3),
   'key.import_refused': view('Import of a key refused', 'create', 3, 3),
+  'key.exported': view('Private key exported', 'read', 5, 4),
+  'key.export_refused': view('Export of a private key refused', 'read', 4, 4),
   'key.state_changed': view('State of a key changed', 'update', 3, 3),
   'rotation.planned': view('Rotation of a key planned', 'create', 3, 3),
   'rotation.version_generated': view('New version of a key made', 'create', 2, 3),

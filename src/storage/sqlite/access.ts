@@ -29,6 +29,7 @@ interface CredentialRow {
   kind: Credential['kind'];
   match: string | null;
   rotated_from: string | null;
+  canary: number;
 }
 
 export function accessTables(db: DatabaseSync): AccessReads & AccessWrites {
@@ -47,8 +48,8 @@ export function accessTables(db: DatabaseSync): AccessReads & AccessWrites {
   );
   const insertCredential = db.prepare(
     `INSERT INTO credentials
-       (id, principal_id, secret_hash, created_at, expires_at, cidrs, revoked_at, kind, match, rotated_from)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       (id, principal_id, secret_hash, created_at, expires_at, cidrs, revoked_at, kind, match, rotated_from, canary)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const expire = db.prepare('UPDATE credentials SET expires_at = ? WHERE id = ?');
   const revoke = db.prepare('UPDATE credentials SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL');
@@ -115,6 +116,7 @@ export function accessTables(db: DatabaseSync): AccessReads & AccessWrites {
         credential.kind,
         credential.match ?? null,
         credential.rotatedFrom ?? null,
+        credential.canary === true ? 1 : 0,
       );
     },
 
@@ -188,5 +190,6 @@ function toCredential(row: CredentialRow): Credential {
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
     cidrs: JSON.parse(row.cidrs) as string[],
     ...(row.revoked_at !== null && { revokedAt: row.revoked_at }),
+    ...(row.canary === 1 && { canary: true }),
   };
 }
