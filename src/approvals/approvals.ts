@@ -88,7 +88,9 @@ export class ApprovalService {
     const motion = motionOf(this.#requirePending(caller, id));
     const cast = await this.#voting.approve(act, caller, motion, say);
     await this.#commitVote(act, caller, id, cast);
-    if (this.#find(caller, id).status === 'approved') await this.#executeApproved(id);
+    const { status, operation } = this.#find(caller, id);
+    // An export waits for its requester, who has the password.
+    if (status === 'approved' && operation !== 'key.export') await this.#executeApproved(id);
     return this.show(caller, id);
   }
 

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Act, ActDraft } from '../audit/act.ts';
+import type { PolicyIntent } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
 import { intentToJson } from '../intent/codec.ts';
-import { canonicalize } from '../jcs.ts';
+import { canonicalize, type JsonValue } from '../jcs.ts';
 import type { Approval } from '../policy/model.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { ApprovalDesk, PendingAnswer, RequestDraft } from '../signer/approval-desk.ts';
@@ -50,7 +51,7 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
       ...entryOf(draft),
       kind: 'request.created',
       outcome: 'done',
-      ...intentForLog(draft.intent),
+      ...(draft.intent.operation !== 'key.export' && intentForLog(draft.intent)),
       detail,
     };
     return await act.commit(entry, (tx) => {
@@ -73,7 +74,7 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
     const approvals = approvalsOf(policy, decision.approvals);
     const now = this.#now();
     const ttl = Math.min(...approvals.map((approval) => approval.ttl));
-    const bound = { requester, key, operation: intent.operation, intent: intentToJson(intent) };
+    const bound = { requester, key, operation: intent.operation, intent: jsonOf(intent) };
     return {
       id: randomUUID(),
       status: 'pending',
@@ -119,6 +120,11 @@ export class RequestBook implements ApprovalDesk<RequestWrites> {
   }
 }
 
+/** Of an export, key and version say it all. */
+function jsonOf(intent: PolicyIntent): JsonValue {
+  return intent.operation === 'key.export' ? {} : intentToJson(intent);
+}
+
 /** What an approval binds, beside policy and expiry: SHA-256, hex. */
 export function intentHashOf(
   request: Pick<SigningRequest, 'requester' | 'key' | 'operation' | 'intent'>,
@@ -149,7 +155,7 @@ function entryOf({
   return {
     key: { name, version, address },
     operation,
-    digest,
+    ...(digest !== undefined && { digest }),
     decision: decisionForLog(decision, undefined),
   };
 }

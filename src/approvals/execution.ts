@@ -1,13 +1,9 @@
-import type { AccessReads, Principal } from '../access/principals.ts';
 import type { Act, ActDraft, Answer } from '../audit/act.ts';
 import { CountersignError, type ErrorCode } from '../errors.ts';
 import { parseIntent } from '../intent/schema.ts';
-import type { KeyService } from '../signer/keys.ts';
 import type { SignRequest, SignTx } from '../signer/pipeline.ts';
-import { intentHashOf } from './book.ts';
-import { quorumOf, standing } from './quorum.ts';
-import type { RequestReads, RequestStatus, RequestWrites, SigningRequest } from './request.ts';
-import { requestStatus, type PolicySource } from './status.ts';
+import { Consent, type ConsentParts } from './consent.ts';
+import type { RequestStatus, RequestWrites, SigningRequest } from './request.ts';
 
 export type ExecutionTx = SignTx & RequestWrites;
 
@@ -16,13 +12,8 @@ export interface Signing {
   sign(act: Act<ExecutionTx>, request: SignRequest): Promise<Answer>;
 }
 
-export interface ExecutionParts {
-  readonly reads: RequestReads & Pick<AccessReads, 'principal'>;
-  readonly policy: PolicySource;
-  readonly keys: Pick<KeyService, 'get' | 'version'>;
+export interface ExecutionParts extends ConsentParts {
   readonly signing: Signing;
-  /** Milliseconds since 1970, of a clock that never goes back: what has expired stays so. */
-  readonly now: () => number;
 }
 
 /** Errors that another try can't mend: the request has to be made anew. */
@@ -39,10 +30,12 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
 /** Carries out what was approved: everything is read and decided again, and the signature is made at most once. */
 export class Execution {
   readonly #parts: ExecutionParts;
+  readonly #consent: Consent;
   readonly #running = new Set<string>();
 
   constructor(parts: ExecutionParts) {
     this.#parts = parts;
+    this.#consent = new Consent(parts);
   }
 
   /**
@@ -56,7 +49,9 @@ export class Execution {
       throw new CountersignError('conflict', 'the request is being signed right now');
     this.#running.add(id);
     try {
-      await this.#sign(act, this.#requireApproved(id), answer);
+      const request = this.#consent.approved(id);
+      if (request.operation === 'key.export') throw notSigned();
+      await this.#sign(act, request, answer);
     } finally {
       this.#running.delete(id);
     }
@@ -73,26 +68,10 @@ export class Execution {
     }
   }
 
-  #requireApproved(id: string): SigningRequest {
-    const { reads, policy, now } = this.#parts;
-    const request = reads.request(id);
-    if (request === undefined) throw new CountersignError('not_found', `there is no request ${id}`);
-    const status = requestStatus(request, policy.current().hash, now());
-    if (status !== 'approved') throw new CountersignError('conflict', `the request is ${status}`);
-    return request;
-  }
-
   #order(request: SigningRequest): SignRequest {
-    const { keys } = this.#parts;
-    const { id, key, operation, source, breakGlass, intentHash } = request;
-    if (intentHashOf(request) !== intentHash) {
-      throw new CountersignError('unprocessable', 'the stored request is not what was approved');
-    }
-    const requester = this.#requireRequester(request);
-    const now = keys.get(key.name);
-    if (now.id !== key.id || keys.version(now, key.version).address !== key.address) {
-      throw new CountersignError('not_found', `key ${key.name} is another key now`);
-    }
+    const { id, key, operation, source, breakGlass } = request;
+    if (operation === 'key.export') throw notSigned();
+    const { requester, approved } = this.#consent.check(request, 'signer');
     return {
       requestId: id,
       requester,
@@ -100,31 +79,8 @@ export class Execution {
       keyName: key.name,
       version: key.version,
       intent: parseIntent(operation, request.intent),
-      approved: this.#requireQuorums(request),
+      approved,
       ...(breakGlass !== undefined && { breakGlass }),
-    };
-  }
-
-  #requireRequester({ requester: { id, name } }: SigningRequest): Principal {
-    const principal = this.#parts.reads.principal(id);
-    if (principal?.state === 'enabled' && principal.roles.includes('signer')) return principal;
-    throw new CountersignError('forbidden', `the requester, ${name}, may not sign any more`);
-  }
-
-  /** Approvers may have lost their role since. */
-  #requireQuorums({ id, approvals, votes, requester }: SigningRequest): NonNullable<SignRequest['approved']> {
-    const counted = standing(votes, (principalId) => this.#parts.reads.principal(principalId));
-    const unmet = approvals.filter((approval) => !quorumOf(approval, counted, requester.id).met);
-    if (approvals.length === 0 || unmet.length > 0) {
-      throw new CountersignError(
-        'approval_required',
-        `approvers have lost their role since (${unmet.map(({ name }) => name).join(', ')}): ask for it again`,
-      );
-    }
-    return {
-      requestId: id,
-      approvals: new Set(approvals.map(({ name }) => name)),
-      approvers: counted.filter(({ verdict }) => verdict === 'approve').map(({ name }) => name),
     };
   }
 
@@ -139,7 +95,7 @@ export class Execution {
         const made: T[] = [];
         await act.commit(draft, (tx, receipt) => {
           // Others were served while the signature was made.
-          this.#order(this.#requireApproved(id));
+          this.#order(this.#consent.approved(id));
           const result = effects(tx, receipt);
           tx.setRequestStatus(id, ['approved'], 'signed', { result });
           made.push(result);
@@ -172,4 +128,11 @@ export class Execution {
       if (!(failure instanceof CountersignError)) throw failure;
     }
   }
+}
+
+function notSigned(): CountersignError {
+  return new CountersignError(
+    'conflict',
+    'an export is not signed: its requester gets the key by POST /v1/keys/{name}/export',
+  );
 }

@@ -50,6 +50,13 @@ export function standing<V extends Ballot>(
   });
 }
 
+/** How many others than the requester have to say yes, at the least: one person may count for several demands. */
+export function fewestOthers({ all, distinct, excludeRequester }: Approval): number {
+  const counts = all.map(({ m }) => m);
+  const people = distinct ? counts.reduce((sum, m) => sum + m, 0) : Math.max(0, ...counts);
+  return excludeRequester ? people : people - 1;
+}
+
 /** Whether a principal with these roles may vote on an approval of what `requesterId` asked for. */
 export function mayVote(
   approval: Approval,

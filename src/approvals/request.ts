@@ -1,16 +1,16 @@
 import type { Hex } from '../bytes.ts';
-import type { Operation } from '../intent/intent.ts';
 import type { JsonValue } from '../jcs.ts';
-import type { Approval } from '../policy/model.ts';
+import type { Approval, PolicyOperation } from '../policy/model.ts';
 
 /**
- * `pending` until it has all its approvals, then `approved` until it is signed. The others are final: `void` when the
- * policy changed, `failed` when it was denied on execution.
+ * `pending` until it has all its approvals, then `approved` until it is signed, or the key is exported. The others are
+ * final: `void` when the policy changed, `failed` when it was denied on execution.
  */
 export const REQUEST_STATES = [
   'pending',
   'approved',
   'signed',
+  'exported',
   'rejected',
   'expired',
   'cancelled',
@@ -34,7 +34,7 @@ export interface Vote {
   readonly time: string;
 }
 
-/** A signature that waits for consent. What was consented to is fixed when it is made: `intentHash` binds all of it. */
+/** A signature, or an export of a key, that waits for consent. What was consented to is fixed when it is made: `intentHash` binds all of it. */
 export interface SigningRequest {
   readonly id: string;
   readonly status: RequestStatus;
@@ -47,8 +47,8 @@ export interface SigningRequest {
     readonly version: number;
     readonly address: Hex;
   };
-  readonly operation: Operation;
-  /** `intentToJson`, whole: a valid body of the operation's route. */
+  readonly operation: PolicyOperation;
+  /** `intentToJson`, whole: a valid body of the operation's route; of an export `{}`. */
   readonly intent: JsonValue;
   /** SHA-256 of the canonical JSON of requester id, key id, version, operation and intent, hex. */
   readonly intentHash: string;

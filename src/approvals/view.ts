@@ -1,5 +1,6 @@
 import { toHex } from '../bytes.ts';
 import { decodeEffects } from '../effects/decode.ts';
+import type { PolicyIntent } from '../effects/effect.ts';
 import { describeIntent, type DescriptionContext } from '../effects/describe.ts';
 import { digestOf, preimageOf } from '../intent/preimage.ts';
 import { parseIntent } from '../intent/schema.ts';
@@ -21,6 +22,10 @@ export interface Viewer {
   readonly tokens: DescriptionContext['tokens'];
 }
 
+function intentOf({ operation, intent }: SigningRequest): PolicyIntent {
+  return operation === 'key.export' ? { operation } : parseIntent(operation, intent);
+}
+
 /** What people see of a request: all that is needed to decide, in words and as it would be signed. */
 export function requestToJson(
   request: SigningRequest,
@@ -30,7 +35,7 @@ export function requestToJson(
 ): RequestJson {
   const { id, requester, key, operation, intentHash, reason, breakGlass, approvals, votes } = request;
   const { policyRevision, policyHash, createdAt, expiresAt, note, result } = request;
-  const intent = parseIntent(operation, request.intent);
+  const intent = intentOf(request);
   const counted = DECIDING.has(status) ? standing : votes;
   const own = principalId === requester.id;
   return {
@@ -49,7 +54,9 @@ export function requestToJson(
     description: describeIntent(intent, decodeEffects(intent, key.address), { tokens }),
     intent: request.intent,
     intentHash,
-    digest: toHex(digestOf(operation, preimageOf(intent))),
+    ...(intent.operation !== 'key.export' && {
+      digest: toHex(digestOf(intent.operation, preimageOf(intent))),
+    }),
     reason,
     ...(breakGlass !== undefined && { breakGlass }),
     policyRevision,

@@ -166,7 +166,10 @@ function describeRest(intent: PolicyIntent): string[] {
       `It is said to be ${quote(intent.purpose)}`,
     ];
   }
-  return ['Export the private key, encrypted with a password of the requester'];
+  return [
+    'Export the private key, encrypted with a password of the requester',
+    'The key leaves this service: whoever has the file and the password signs anything with it, from then on, past every policy and limit and without a trace in the log',
+  ];
 }
 
 function describeText(data: Hex): string {

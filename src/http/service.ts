@@ -10,6 +10,7 @@ import type { SinkStatus } from '../audit/sinks/sinks.ts';
 import type { EvidenceWrites } from '../audit/split-view.ts';
 import type { AuditReads, TreeReads } from '../audit/stored-entry.ts';
 import type { ApprovalService } from '../approvals/approvals.ts';
+import type { KeyExports } from '../approvals/export.ts';
 import type { ProposalWrites } from '../approvals/proposal.ts';
 import type { ProposalService } from '../approvals/proposals.ts';
 import type { RequestReads, RequestWrites } from '../approvals/request.ts';
@@ -17,6 +18,8 @@ import type { SecondFactor, TotpWrites } from '../approvals/second-factor.ts';
 import type { Backups } from '../backup/backups.ts';
 import type { Fence, FenceWrites } from '../backup/fence.ts';
 import type { PolicyInForce, PolicyReads, PolicyWrites } from '../policy/policy.ts';
+import type { Rotations } from '../rotation/create.ts';
+import type { RotationWrites } from '../rotation/rotation.ts';
 import type { KeyService } from '../signer/keys.ts';
 import type { LogKeys, LogKeyWrites } from '../signer/log-key.ts';
 import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
@@ -39,6 +42,7 @@ export type ServiceTx = SignTx &
   LogKeyWrites &
   EvidenceWrites &
   FenceWrites &
+  RotationWrites &
   IdempotencyWrites;
 
 /** The parts that the routes speak to; built in main.ts. */
@@ -59,6 +63,8 @@ export interface Service {
   readonly sealAttempts: SealAttempts;
   readonly keys: KeyService;
   readonly transfer: TransferCustody;
+  readonly exports: KeyExports;
+  readonly rotations: Pick<Rotations, 'rotations' | 'schedules'>;
   readonly emergencies?: EmergencyRotations;
   readonly policy: PolicyInForce;
   readonly access: AccessService;

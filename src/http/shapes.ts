@@ -179,6 +179,13 @@ export const signAnswerShape = z.strictObject({
     rule: z.string().optional(),
     policyRevision: z.int(),
   }),
+  deprecation: z
+    .strictObject({
+      since: time,
+      successor: z.strictObject({ version: z.int(), address: hex(20) }),
+    })
+    .optional()
+    .meta({ description: 'Of a version that another one has taken the place of; it drains.' }),
   receipt: receiptShape,
 });
 

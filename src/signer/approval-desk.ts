@@ -1,6 +1,6 @@
 import type { Act } from '../audit/act.ts';
 import type { Hex } from '../bytes.ts';
-import type { Intent } from '../intent/intent.ts';
+import type { PolicyIntent } from '../effects/effect.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Decision, PolicyRequest } from '../policy/decision.ts';
 
@@ -25,9 +25,9 @@ export interface RequestDraft {
     readonly version: number;
     readonly address: Hex;
   };
-  readonly intent: Intent;
-  /** The 32 bytes that would be signed. */
-  readonly digest: Hex;
+  readonly intent: PolicyIntent;
+  /** The 32 bytes that would be signed, where something would. */
+  readonly digest?: Hex;
   /** With the names of the approvals, why they are needed, and under which policy. */
   readonly decision: Decision;
   readonly breakGlass?: string;

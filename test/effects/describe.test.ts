@@ -361,6 +361,9 @@ describe('descriptions of what is signed', () => {
     ]);
     expect(linesOf({ operation: 'key.export' })).toEqual([
       'Export the private key, encrypted with a password of the requester',
+      expect.stringMatching(
+        /^The key leaves this service: .* past every policy and limit and without a trace in the log$/,
+      ),
     ]);
   });
 });

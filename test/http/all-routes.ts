@@ -5,6 +5,8 @@ import { auditTreeRoutes } from '../../src/http/routes/audit-tree.ts';
 import { auditRoutes } from '../../src/http/routes/audit.ts';
 import { backupRoutes } from '../../src/http/routes/backup.ts';
 import { keyStateRoutes } from '../../src/http/routes/key-states.ts';
+import { keyExportRoutes } from '../../src/http/routes/key-export.ts';
+import { keyImportRoutes } from '../../src/http/routes/key-import.ts';
 import { keyRoutes } from '../../src/http/routes/keys.ts';
 import { logKeyRoutes } from '../../src/http/routes/log-key.ts';
 import { policyToolRoutes } from '../../src/http/routes/policy-tools.ts';
@@ -13,6 +15,7 @@ import { proposalRoutes } from '../../src/http/routes/proposals.ts';
 import { withReference } from '../../src/http/routes/reference.ts';
 import { requestRoutes } from '../../src/http/routes/requests.ts';
 import { sealRoutes } from '../../src/http/routes/seal.ts';
+import { rotationRoutes } from '../../src/http/routes/rotations.ts';
 import { secondFactorRoutes } from '../../src/http/routes/second-factor.ts';
 import { signingRoutes } from '../../src/http/routes/signing.ts';
 import { splitViewRoutes } from '../../src/http/routes/split-view.ts';
@@ -30,7 +33,10 @@ export function allRoutes(): Route[] {
     ...logKeyRoutes(service),
     ...backupRoutes(service),
     ...keyRoutes(service),
+    ...keyImportRoutes(service),
+    ...keyExportRoutes(service),
     ...keyStateRoutes(service),
+    ...rotationRoutes({ rotations: {} } as Service),
     ...signingRoutes(service, metrics),
     ...requestRoutes(service),
     ...policyRoutes(service),

@@ -32,6 +32,8 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
 
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/import': ['admin'],
+  'POST /v1/keys/import/wrapping-key': ['admin'],
+  'POST /v1/keys/{name}/export': ['admin'],
   'GET /v1/keys': '*',
   'GET /v1/keys/{name}': '*',
   'POST /v1/keys/{name}/versions/{version}/disable': ['admin'],
@@ -40,6 +42,13 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'POST /v1/keys/{name}/versions/{version}/schedule-destruction': ['admin'],
   'POST /v1/keys/{name}/versions/{version}/cancel-destruction': ['admin'],
   'GET /v1/keys/{name}/versions/{version}/consequences': ['admin', 'operator', 'auditor'],
+
+  'POST /v1/keys/{name}/rotations': ['admin'],
+  'POST /v1/keys/{name}/rotation-schedule': ['admin'],
+  'GET /v1/rotations': ['admin', 'operator', 'auditor'],
+  'GET /v1/rotations/{id}': ['admin', 'operator', 'auditor'],
+  'POST /v1/rotations/{id}/advance': ['operator'],
+  'POST /v1/rotations/{id}/abort': ['operator'],
 
   'POST /v1/keys/{name}/sign/transaction': ['signer'],
   'POST /v1/keys/{name}/sign/message': ['signer'],
@@ -52,7 +61,7 @@ const MATRIX: { readonly [route: string]: 'public' | '*' | readonly Role[] } = {
   'GET /v1/requests/{id}': ['admin', 'policy-admin', 'approver', 'operator', 'signer', 'auditor'],
   'POST /v1/requests/{id}/approve': ['admin', 'policy-admin', 'approver', 'operator'],
   'POST /v1/requests/{id}/reject': ['admin', 'policy-admin', 'approver', 'operator'],
-  'POST /v1/requests/{id}/cancel': ['signer'],
+  'POST /v1/requests/{id}/cancel': ['admin', 'signer'],
   'POST /v1/requests/{id}/execute': ['signer'],
 
   'GET /v1/policy': ['admin', 'policy-admin', 'approver', 'operator', 'auditor'],

@@ -111,7 +111,7 @@ export function requestRoutes(service: Service): Route[] {
         tag,
         summary: 'Take back a request',
         description: 'Its requester may, until it is signed.',
-        access: ['signer'],
+        access: ['signer', 'admin'],
         params: idParams,
         body: z.strictObject({}),
         answer,
