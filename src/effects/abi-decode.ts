@@ -113,7 +113,16 @@ function readTail(reading: Reading, position: number, base: number, read: Read):
 
 function readShort(data: string, position: number, what: string): number {
   if (!data.startsWith(SHORT_ZEROS, position)) throw faultAt(position, `${what} is beyond the data`);
-  return Number.parseInt(data.slice(position + SHORT, position + WORD), 16);
+  let short = 0;
+  for (let at = position + SHORT; at < position + WORD; at += 1) {
+    short = 16 * short + digitOf(data.charCodeAt(at));
+  }
+  return short;
+}
+
+/** Of the code of `0` to `9` or `a` to `f`. */
+function digitOf(code: number): number {
+  return code < 58 ? code - 48 : code - 87;
 }
 
 function partOf(type: AbiType): Part {

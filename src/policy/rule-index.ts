@@ -1,15 +1,8 @@
 import type { Effect } from '../effects/effect.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import {
-  byTrait,
-  MAX_LISTED,
-  type Excluding,
-  type Listed,
-  type Ranged,
-  type Restriction,
-  type Tested,
-} from './restriction.ts';
-import type { Question, Subject } from './subject.ts';
+import { byTrait, MAX_LISTED, type Listed, type Restriction } from './restriction.ts';
+import { sieveOf } from './sieve.ts';
+import type { Question } from './subject.ts';
 import type { Trait } from './trait.ts';
 import type { Value } from './value-test.ts';
 
@@ -32,8 +25,6 @@ interface Entry {
   /** In how many places the rule is filed already. */
   readonly copies: number;
 }
-
-const NONE: Rules = [];
 
 /** So few rules are tried as fast as they are told apart. */
 const FEW = 3;
@@ -213,71 +204,6 @@ function createSieve(trait: Trait, entries: readonly Entry[], searchOthers: Sear
     if (values === undefined) found.push(rules);
     else for (const value of values) found.push(sieve(value, question.subject));
     searchOthers?.(question, effect, found);
-  };
-}
-
-/** The rules that demand nothing else of the value. */
-type Sieve = (value: Value, subject: Subject) => Rules;
-
-/** Of demands that are all of one kind. */
-function sieveOf(rules: Rules, demands: readonly Restriction[]): Sieve {
-  const ranged = demands.filter((each) => 'low' in each);
-  const excluding = demands.filter((each) => 'excluded' in each);
-  const tested = demands.filter((each) => 'test' in each);
-  if (ranged.length > 0) return withinRange(rules, ranged);
-  return excluding.length > 0 ? notExcluded(rules, excluding) : passing(rules, tested);
-}
-
-function withinRange(rules: Rules, ranges: readonly Ranged[]): Sieve {
-  const low = Float64Array.from(ranges, (each) => each.low);
-  const high = Float64Array.from(ranges, (each) => each.high);
-  const lowest = low.reduce((least, each) => Math.min(least, each), Infinity);
-  const highest = high.reduce((most, each) => Math.max(most, each), -Infinity);
-  return (value) => {
-    const number = Number(value);
-    if (number < lowest || number > highest) return NONE;
-    const left: CompiledRule[] = [];
-    for (let i = 0; i < rules.length; i++) {
-      const rule = rules[i];
-      // What is no number is left to the rules.
-      const isOutside = number < (low[i] ?? NaN) || number > (high[i] ?? NaN);
-      if (!isOutside && rule !== undefined) left.push(rule);
-    }
-    return left;
-  };
-}
-
-function notExcluded(rules: Rules, demands: readonly Excluding[]): Sieve {
-  const byValue = new Map<Value, Set<CompiledRule>>();
-  for (const [i, { excluded }] of demands.entries()) {
-    const rule = rules[i];
-    if (rule === undefined) continue;
-    for (const value of excluded) getOrCreate(byValue, value, () => new Set<CompiledRule>()).add(rule);
-  }
-  return (value) => {
-    const leftOut = byValue.get(value);
-    if (leftOut === undefined) return rules;
-    return leftOut.size === rules.length ? NONE : rules.filter((rule) => !leftOut.has(rule));
-  };
-}
-
-function passing(rules: Rules, demands: readonly Tested[]): Sieve {
-  const tests = demands.map(({ test }) => test);
-  const isLeft = (test: Tested['test'], value: Value, subject: Subject): boolean => {
-    try {
-      return test.passes(value, subject);
-    } catch {
-      return true;
-    }
-  };
-  return (value, subject) => {
-    const left: CompiledRule[] = [];
-    for (let i = 0; i < rules.length; i++) {
-      const rule = rules[i];
-      const test = tests[i];
-      if (rule !== undefined && test !== undefined && isLeft(test, value, subject)) left.push(rule);
-    }
-    return left;
   };
 }
 
