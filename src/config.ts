@@ -100,7 +100,7 @@ const sealSchema = z.union([
 ]);
 
 const keyringSchema = z.strictObject({
-  maxEncryptions: z.int().min(1).max(2 ** 32).default(2 ** 31),
+  maxEncryptions: z.int().min(2 ** 16).max(2 ** 32).default(2 ** 31),
   maxAgeDays: z.int().min(1).max(36_500).default(365),
 });
 

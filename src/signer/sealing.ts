@@ -23,6 +23,8 @@ export interface SealingParts {
   readonly keyFile: SealKeyFile;
   readonly passphrase?: PassphraseSource | undefined;
   readonly limits: RootKeyLimits;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** The seal, the root key and what is sealed with it: parts that share one lock and one signer process. */
@@ -37,12 +39,11 @@ export interface Sealing {
 }
 
 export function createSealing(parts: SealingParts): Sealing {
-  const { link, reads, counts, act, keyFile, passphrase, limits } = parts;
+  const { link, reads, counts, act, keyFile, passphrase, limits, now = () => Date.now() } = parts;
   const use = new TermUse(reads, counts);
   const custody = new Custody(link, (count) => use.take(count));
   const sealCustody = new SealCustody(custody);
   const lock = new SealLock();
-  const now = (): number => Date.now();
   const seal = new SealService({ reads, custody, sealCustody, lock, use, keyFile, passphrase });
   const rekey = new RekeyService({ reads, custody: sealCustody, lock, keyFile, now });
   const rootKey = new RootKey({ reads, custody: sealCustody, lock, use, limits, now });
