@@ -194,14 +194,12 @@ function compileText(text: string): Check {
   };
 }
 
-/** A message that another key is to sign logs somebody else in. */
+/**
+ * A message that names another address logs nobody in where that is compared with the signature, and the key where it
+ * is not: if all else passes, that is an error.
+ */
 function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
   const parts: readonly Part<SiweMessage>[] = [
-    ...part(
-      'message.siwe.address',
-      compileAddressTest({ isSigner: true }),
-      (siwe: SiweMessage) => siwe.address,
-    ),
     ...part('message.siwe.domain', optionally(domain, compileTextTest), (siwe: SiweMessage) => siwe.domain),
     ...part('message.siwe.uri', optionally(uri, compileTextTest), (siwe: SiweMessage) => siwe.uri),
     ...part(
@@ -223,7 +221,10 @@ function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
   return {
     holds(subject, effect) {
       const siwe = siweOf(effect);
-      return siwe !== undefined && findFailing(parts, siwe, subject) === undefined;
+      if (siwe === undefined || findFailing(parts, siwe, subject) !== undefined) return false;
+      if (siwe.address !== subject.signer)
+        throw new CountersignError('unprocessable', `message.siwe.address: ${siwe.address} ${NOT_SIGNER}`);
+      return true;
     },
     explain(subject, effect) {
       const siwe = siweOf(effect);
@@ -232,6 +233,8 @@ function compileSiwe({ domain, uri, chainId, expiresWithin }: SiweTest): Check {
     },
   };
 }
+
+const NOT_SIGNER = 'is not the address of the key, and not all who read such a message compare it';
 
 const NEAR_SIWE = 'message.siwe: the message looks like one of EIP-4361, but is none to the letter';
 

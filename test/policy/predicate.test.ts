@@ -279,6 +279,7 @@ describe('message', () => {
         `Version: 1\nChain ID: 1\nNonce: 12345678\nIssued At: 2026-11-20T09:00:00Z${expires}`,
     );
   const mine = '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf';
+  const others = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 
   test.each<[JsonValue, Intent, boolean]>([
     [{ re2: 'log in to [a-z]+' }, message('log in to app'), true],
@@ -291,7 +292,7 @@ describe('message', () => {
     [{ len: { eq: 7 } }, message('Zürich'), true],
     [{ siwe: { domain: { eq: 'app.example' } } }, login(mine), true],
     [{ siwe: { domain: { eq: 'evil.example' } } }, login(mine), false],
-    [{ siwe: { domain: { eq: 'app.example' } } }, login('0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'), false],
+    [{ siwe: { domain: { eq: 'evil.example' } } }, login(others), false],
     [{ siwe: { uri: { prefix: 'https://app.example/' }, chainId: { eq: 1 } } }, login(mine), true],
     [{ siwe: { chainId: { eq: 10 } } }, login(mine), false],
     [{ siwe: { domain: { eq: 'app.example' } } }, message('app.example'), false],
@@ -302,6 +303,38 @@ describe('message', () => {
     [{ siwe: { expiresWithin: '15m' } }, login(mine, '\nExpiration Time: 2026-11-20T09:59:59Z'), false],
   ])('%j', (condition, intent, expected) => {
     expect(holds({ message: condition }, intent)).toBe(expected);
+  });
+
+  describe('that logs in another address', () => {
+    const siwe = (domain: string): JsonValue => ({ message: { siwe: { domain: { eq: domain } } } });
+    const asked = request(login(others));
+
+    test('is denied by the deny rules about log-ins that are for it otherwise', () => {
+      const denying = (domain: string) =>
+        policyWith(MORE, allow(['message']), deny(['message'], siwe(domain))).evaluate(asked);
+      expect(denying('app.example')).toMatchObject({
+        effect: 'deny',
+        rule: 'd',
+        reason: 'deny rule "d" could not be evaluated, so it denies this message',
+      });
+      expect(denying('evil.example').effect).toBe('allow');
+    });
+
+    test('is allowed by no rule about log-ins', () => {
+      const policy = policyWith(MORE, allow(['message'], siwe('app.example')), {
+        ...allow(['message'], { not: siwe('app.example') }),
+        id: 'b',
+      });
+      const predicate =
+        'the rule could not be evaluated: message.siwe.address: 0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed is not the address of the key, and not all who read such a message compare it';
+      expect(policy.evaluate(asked)).toMatchObject({
+        effect: 'deny',
+        failed: [
+          { rule: 'a', predicate },
+          { rule: 'b', predicate },
+        ],
+      });
+    });
   });
 
   describe('that is nearly a log-in', () => {

@@ -408,16 +408,16 @@ function testsMessage(at: Case, { re2, siwe, len }: Json): Truth {
   // Somebody may read it as a log-in that the rule is about.
   if (effect.nearSiwe) return 'error';
   const found = effect.siwe;
-  if (found === undefined || found.address !== request.key.address) return false;
+  if (found === undefined) return false;
   const { domain, uri, chainId, expiresWithin } = siwe;
   const expires = found.expirationTime === undefined ? Number.NaN : Date.parse(found.expirationTime);
-  return (
+  const passes =
     (domain === undefined || compare(at, domain, found.domain, 'string')) &&
     (uri === undefined || compare(at, uri, found.uri, 'string')) &&
     (chainId === undefined || compare(at, chainId, found.chainId)) &&
     (expiresWithin === undefined ||
-      (expires >= request.now && expires <= request.now + milliseconds(expiresWithin)))
-  );
+      (expires >= request.now && expires <= request.now + milliseconds(expiresWithin)));
+  return passes && found.address !== request.key.address ? 'error' : passes;
 }
 
 function compare(at: Case, cmp: Json, value: bigint | string, type = ''): boolean {
