@@ -68,10 +68,8 @@ export class Admission {
     if (error instanceof Unauthenticated) {
       // First, and with nothing before it that waits: a secret that is tried meanwhile has to be counted, too.
       const { answer, locks } = throttle.countFailure(error, visit.address);
-      await Promise.all([
-        this.#recordFailure(error.reason, error.credentialId, where, visit),
-        error instanceof CanaryUsed && this.#raiseAlarm(error, { ...where, path }, visit),
-      ]);
+      if (error instanceof CanaryUsed) await this.#recordTheft(error, { ...where, path }, visit);
+      else await this.#recordFailure(error.reason, error.credentialId, where, visit);
       if (locks) await refusals.locked(lockEntry(error, visit));
       return answer;
     }
@@ -89,14 +87,20 @@ export class Admission {
     return error;
   }
 
-  async #raiseAlarm(
-    { principal, credentialId }: CanaryUsed,
+  /** The failure as of any other credential, and the alert, in one commit: the answer comes no later. */
+  async #recordTheft(
+    { principal, credentialId, reason }: CanaryUsed,
     detail: { readonly method: string; readonly route: string; readonly path: string },
-    { requestId, address }: Visit,
+    visit: Visit,
   ): Promise<void> {
+    const { requestId, address } = visit;
     const credential = credentialId !== undefined && { credential: credentialId };
     const actor = { principal: principal.name, principalId: principal.id, ...credential, address };
-    await this.#parts.canaries.credentialUsed({ actor, requestId, detail });
+    const { method, route } = detail;
+    await Promise.all([
+      this.#recordFailure(reason, credentialId, { method, route }, visit),
+      this.#parts.canaries.credentialUsed({ actor, requestId, detail }),
+    ]);
   }
 
   async #recordFailure(
