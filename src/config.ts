@@ -100,7 +100,11 @@ const sealSchema = z.union([
 ]);
 
 const keyringSchema = z.strictObject({
-  maxEncryptions: z.int().min(2 ** 16).max(2 ** 32).default(2 ** 31),
+  maxEncryptions: z
+    .int()
+    .min(2 ** 16)
+    .max(2 ** 32)
+    .default(2 ** 31),
   maxAgeDays: z.int().min(1).max(36_500).default(365),
 });
 
@@ -183,8 +187,10 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
   const fromFlags = parseWith(settingsSchema, defined(given), 'the command line');
   const settings: Settings = { ...fromFile, ...fromEnvironment(environment), ...fromFlags };
   const { tls } = settings;
-  const seal = typeof settings.seal === 'string' ? { type: settings.seal } : (settings.seal ?? { type: 'file' });
-  const place = passphraseFlag(passphraseFile, passphraseFd) ?? ('passphrase' in seal ? seal.passphrase : undefined);
+  const seal =
+    typeof settings.seal === 'string' ? { type: settings.seal } : (settings.seal ?? { type: 'file' });
+  const place =
+    passphraseFlag(passphraseFile, passphraseFd) ?? ('passphrase' in seal ? seal.passphrase : undefined);
   return {
     data: path.resolve(settings.data ?? 'data'),
     listen: parseListen(settings.listen ?? '127.0.0.1:8700', tls !== undefined),
@@ -215,12 +221,18 @@ function passphraseFlag(file: string | undefined, fd: string | undefined): Place
   return parseWith(passphraseSchema, given, '--passphrase-file and --passphrase-fd');
 }
 
-function placeOf({ file, fd, credential }: Place, environment: NodeJS.ProcessEnv): NonNullable<Config['passphrase']> {
+function placeOf(
+  { file, fd, credential }: Place,
+  environment: NodeJS.ProcessEnv,
+): NonNullable<Config['passphrase']> {
   if (fd !== undefined) return { fd };
   if (file !== undefined) return { file };
   const directory = environment['CREDENTIALS_DIRECTORY'];
   if (directory === undefined)
-    throw invalidField('seal.passphrase.credential', 'systemd has set no $CREDENTIALS_DIRECTORY: see LoadCredential=');
+    throw invalidField(
+      'seal.passphrase.credential',
+      'systemd has set no $CREDENTIALS_DIRECTORY: see LoadCredential=',
+    );
   return { file: path.join(directory, credential ?? '') };
 }
 

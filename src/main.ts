@@ -10,6 +10,7 @@ import { IdentityProviders } from './access/oidc.ts';
 import { SealAttempts } from './access/seal-attempts.ts';
 import { Throttle } from './access/throttle.ts';
 import { ApprovalService } from './approvals/approvals.ts';
+import { KeyExports } from './approvals/export.ts';
 import { RequestBook } from './approvals/book.ts';
 import { ProposalService } from './approvals/proposals.ts';
 import { SecondFactor } from './approvals/second-factor.ts';
@@ -35,6 +36,7 @@ import { auditStreamRoutes } from './http/routes/audit-stream.ts';
 import { auditTreeRoutes } from './http/routes/audit-tree.ts';
 import { auditRoutes } from './http/routes/audit.ts';
 import { backupRoutes } from './http/routes/backup.ts';
+import { keyExportRoutes } from './http/routes/key-export.ts';
 import { keyImportRoutes } from './http/routes/key-import.ts';
 import { keyStateRoutes } from './http/routes/key-states.ts';
 import { keyRoutes } from './http/routes/keys.ts';
@@ -44,6 +46,7 @@ import { policyRoutes } from './http/routes/policy.ts';
 import { proposalRoutes } from './http/routes/proposals.ts';
 import { withReference } from './http/routes/reference.ts';
 import { requestRoutes } from './http/routes/requests.ts';
+import { rotationRoutes } from './http/routes/rotations.ts';
 import { sealRoutes } from './http/routes/seal.ts';
 import { secondFactorRoutes } from './http/routes/second-factor.ts';
 import { signingRoutes } from './http/routes/signing.ts';
@@ -57,6 +60,7 @@ import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { LimitLedger, USAGE_KEPT_MS } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
+import { createRotations } from './rotation/create.ts';
 import { fencedLink } from './signer/fenced-link.ts';
 import { Destruction } from './signer/destruction.ts';
 import { KeyService } from './signer/keys.ts';
@@ -87,6 +91,8 @@ const SINK_GRACE_MS = 3_000;
 const HOUSEKEEPING_MS = 10 * 60 * 1000;
 /** How long a version that is due to be destroyed is kept at most. */
 const DESTRUCTION_MS = 60 * 1000;
+/** How long a step of a rotation is late at most. */
+const ROTATION_MS = 1_000;
 /** How long the root key is too old at most, and what was interrupted waits. */
 const SEALING_MS = 60 * 1000;
 
@@ -158,16 +164,28 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
   const policy = new PolicyInForce();
   const ledger = new LimitLedger(reads, storage.head().time);
   const now = (): number => ledger.time();
+  const desk = new RequestBook(reads, policy, now);
   const signing = new SigningPipeline<StorageTx>({
     keys,
     policy,
     ledger,
     nonces: new NonceGuard(reads),
     denied: reads,
-    desk: new RequestBook(reads, policy, now),
+    desk,
     canaries,
     custody,
     gate,
+  });
+  const rotation = createRotations({
+    reads,
+    keys,
+    custody,
+    policy,
+    usageOf: ledger.usageOf,
+    act: system,
+    settings: config.rotation,
+    now: () => Date.now(),
+    onProblem: (reason) => log.error('rotation.failed', { reason }),
   });
   const secondFactor = new SecondFactor(reads, custody);
   const approvals = new ApprovalService({
@@ -177,6 +195,19 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     signing,
     secondFactor,
     actOf: (actor, requestId) => new RequestAct(audit, { actor, requestId, arrived: performance.now() }),
+    now,
+  });
+  const transfer = new TransferCustody(custody);
+  const exports = new KeyExports({
+    reads,
+    policy,
+    keys,
+    asking: signing,
+    desk,
+    custody,
+    transfer,
+    canaries,
+    gate,
     now,
   });
   const proposals = new ProposalService({ reads, policy, secondFactor, now });
@@ -234,7 +265,10 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     sealing,
     sealAttempts: new SealAttempts(),
     keys,
-    transfer: new TransferCustody(custody),
+    rotations: rotation,
+    emergencies: rotation.rotations,
+    transfer,
+    exports,
     policy,
     access,
     signing,
@@ -266,7 +300,9 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
       ...backupRoutes(service),
       ...keyRoutes(service),
       ...keyImportRoutes(service),
+      ...keyExportRoutes(service),
       ...keyStateRoutes(service),
+      ...rotationRoutes(service),
       ...signingRoutes(service, metrics),
       ...requestRoutes(service),
       ...policyRoutes(service),
@@ -340,6 +376,10 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     await destroyDue();
     const destroying = setInterval(() => void destroyDue(), DESTRUCTION_MS);
     destroying.unref();
+    // What a crash has left undone goes on at once.
+    await rotation.tick();
+    const rotating = setInterval(() => void rotation.tick(), ROTATION_MS);
+    rotating.unref();
     const tendSeal = setInterval(() => {
       void sealing.tick().catch((error: unknown) => {
         log.error('seal.tick_failed', { reason: error instanceof Error ? error.message : 'unknown' });
@@ -366,6 +406,8 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
         await server.close(SHUTDOWN_GRACE_MS);
         clearInterval(housekeeping);
         clearInterval(destroying);
+        clearInterval(rotating);
+        await rotation.idle();
         clearInterval(tendSeal);
         sealing.rewrap.stop();
         checkpointer.stop();

@@ -74,7 +74,6 @@ export const ENTRY_KINDS = [
   'request.rejected',
   'request.cancelled',
   'request.executed',
-  'request.void',
   'break_glass',
   'alert.canary_key_used',
   'alert.canary_credential_used',

@@ -3,6 +3,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { Caller } from '../access/credentials.ts';
 import type { LogReads } from '../access/log-reads.ts';
 import { RateLimited } from '../access/throttle.ts';
+import type { Answer } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Log } from '../log.ts';
@@ -59,7 +60,9 @@ export function createApp({ service, routes, log, metrics, admission, logReads }
     app[route.method.toLowerCase() as 'get' | 'post' | 'patch'](expressPath(route), async (req, res) => {
       const stop = metrics.startRequest(route.method, route.path);
       try {
-        await send(res, await answer(route, req, res));
+        const reply = await answer(route, req, res);
+        if (route.headersOf !== undefined && isJson(reply.body)) res.set(route.headersOf(reply.body));
+        await send(res, reply);
       } catch (error) {
         sendProblem(res, error);
       } finally {
@@ -195,6 +198,10 @@ async function send(res: Response, { status, body, mediaType }: Reply): Promise<
   if (body instanceof Content) await sendContent(res.type(mediaType ?? 'application/octet-stream'), body);
   else if (typeof body === 'string') res.type(mediaType ?? 'text/plain').send(body);
   else res.type('application/json').send(JSON.stringify(body));
+}
+
+function isJson(body: Reply['body']): body is Answer {
+  return typeof body === 'object' && !(body instanceof Content);
 }
 
 async function receive(req: Request, res: Response): Promise<Buffer> {

@@ -65,7 +65,11 @@ function operation(route: Route): JsonObject {
       },
     }),
     responses: {
-      [String(answer.status)]: { description: answer.description, content: contentOf(answer) },
+      [String(answer.status)]: {
+        description: answer.description,
+        ...(route.headers !== undefined && { headers: headersOf(route.headers) }),
+        content: contentOf(answer),
+      },
       ...Object.fromEntries(
         Object.entries(route.alsoAnswers ?? {}).map(([status, { description, schema }]) => [
           status,
@@ -89,6 +93,12 @@ export function accessText(access: Access): string {
   if (access === 'public') return 'Anybody may call this.';
   if (access === 'authenticated') return 'Takes any valid credential.';
   return `Takes the role ${access.join(' or ')}.`;
+}
+
+function headersOf(headers: { readonly [name: string]: string }): JsonObject {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+  );
 }
 
 function contentOf({ schema, mediaType }: Route['answer']): JsonObject {

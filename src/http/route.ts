@@ -47,6 +47,9 @@ export interface RouteSpec {
   };
   /** Which of its statuses a good answer has; `answer.status` when absent. */
   readonly statusOf?: (answer: Answer) => number;
+  /** Headers that go with a good answer, also of a repeat; what they are is in `headers`. */
+  readonly headersOf?: (answer: Answer) => { readonly [name: string]: string };
+  readonly headers?: { readonly [name: string]: string };
   /** It shows the audit log: who looked is an entry of it. */
   readonly readsLog?: boolean;
   /** The answer carries a secret: it is never kept for a repeat. */

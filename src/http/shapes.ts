@@ -189,6 +189,29 @@ export const signAnswerShape = z.strictObject({
   receipt: receiptShape,
 });
 
+/** A key, and where it came in a file, how well that protected it. */
+export const importedShape = keyShape.extend({
+  keystore: z
+    .strictObject({
+      kdf: z.record(z.string(), z.union([z.string(), z.number()])),
+      belowFloor: z
+        .array(z.string())
+        .meta({ description: 'Parameters that are weaker than any that is written here; empty for none.' }),
+      advice: z.string(),
+    })
+    .optional()
+    .meta({ description: 'Of a V3 file: how its password became a key, and what to do with the file.' }),
+});
+
+/** A private key, encrypted with a password. */
+export const exportedShape = z.strictObject({
+  key: z.strictObject({ name: z.string(), version: z.int(), address: hex(20) }),
+  keystore: z
+    .record(z.string(), z.unknown())
+    .meta({ description: 'Web3 Secret Storage, version 3, as geth and ethers read it. Shown this once.' }),
+  receipt: receiptShape,
+});
+
 export const breakGlassSchema = z.string().min(1).max(500).meta({
   description:
     'Asks that a denial be overridden, and says why: where the policy has break-glass for this caller and key, approval is asked for in place of the denial.',

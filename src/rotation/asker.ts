@@ -1,3 +1,5 @@
+import { CountersignError } from '../errors.ts';
+import type { Wait } from './plan.ts';
 import type { RotatedVersion, RotationStep } from './rotation.ts';
 
 /** What is asked before a step. */
@@ -27,4 +29,26 @@ export type ChainCondition = Asker;
 export interface Askers {
   readonly webhooks: ReadonlyMap<string, Asker>;
   readonly conditions: ReadonlyMap<string, ChainCondition>;
+}
+
+/** Throws `unprocessable` for a wait for what is not known here. */
+export function requireKnown({ webhooks, conditions }: Askers, waits: readonly Wait[]): void {
+  for (const [index, wait] of waits.entries()) {
+    if (wait.type === 'webhook' && !webhooks.has(wait.webhook))
+      throw unknown(index, 'webhook', wait.webhook, 'rotation.webhooks of the configuration has', webhooks);
+    if (wait.type === 'condition' && !conditions.has(wait.condition))
+      throw unknown(index, 'condition', wait.condition, 'this service can read', conditions);
+  }
+}
+
+function unknown(
+  index: number,
+  field: 'webhook' | 'condition',
+  name: string,
+  who: string,
+  known: ReadonlyMap<string, unknown>,
+): CountersignError {
+  const message = `there is no ${field} "${name}": ${who} ${[...known.keys()].join(', ') || 'none'}`;
+  const path = `plan.waits.${index}.${field}`;
+  return new CountersignError('unprocessable', `${path}: ${message}`, [{ path, message }]);
 }

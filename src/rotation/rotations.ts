@@ -4,7 +4,7 @@ import { CountersignError } from '../errors.ts';
 import type { Key } from '../keystore/keys.ts';
 import { destination } from '../keystore/life-cycle.ts';
 import { versionOf } from '../signer/directory.ts';
-import type { Askers } from './asker.ts';
+import { requireKnown, type Askers } from './asker.ts';
 import { undoOf, writeChanges, changed, type KeyChange } from './changes.ts';
 import { afterStep, afterWait, nextStep, outsideWaits, stepAfter } from './machine.ts';
 import { EMERGENCY_PLAN, type RotationPlan } from './plan.ts';
@@ -27,7 +27,7 @@ export interface Starter {
   readonly name: string;
 }
 
-export interface RotationParts extends Pick<StepParts, 'directory' | 'now'> {
+export interface RotationParts extends Pick<StepParts, 'directory' | 'now' | 'forgotten'> {
   readonly reads: RotationReads;
   readonly preview: PreviewParts;
   readonly askers: Askers;
@@ -94,7 +94,7 @@ export class RotationService {
     reason: string,
     starter?: Starter,
   ): Promise<RotationJson> {
-    const { directory, reads, runner } = this.#parts;
+    const { directory, reads, runner, forgotten } = this.#parts;
     const known = reads.openRotationOf(directory.get(keyName).id);
     const answer = await runner.alone(known?.id ?? keyName, async () => {
       const key = directory.get(keyName);
@@ -118,6 +118,7 @@ export class RotationService {
         return rotationToJson(rotation);
       });
       directory.put(changed(directory.get(keyName), changes, occasion));
+      await forgotten();
       return planned;
     });
     await runner.drive(answer['id'] as string);
@@ -207,13 +208,7 @@ export class RotationService {
         `the primary, version ${key.primary} of key ${key.name}, is ${state}: rotate it with mode emergency`,
       );
     }
-    const { webhooks, conditions } = this.#parts.askers;
-    for (const [index, wait] of waits.entries()) {
-      if (wait.type === 'webhook' && !webhooks.has(wait.webhook))
-        throw unknown(index, 'webhook', wait.webhook, 'rotation.webhooks of the configuration has', webhooks);
-      if (wait.type === 'condition' && !conditions.has(wait.condition))
-        throw unknown(index, 'condition', wait.condition, 'this service can read', conditions);
-    }
+    requireKnown(this.#parts.askers, waits);
   }
 
   #new(
@@ -254,16 +249,4 @@ function compromise(key: Key): KeyChange[] {
   return destination(versionOf(key, version), 'compromise') === undefined
     ? []
     : [{ kind: 'move', version, transition: 'compromise' }];
-}
-
-function unknown(
-  index: number,
-  field: 'webhook' | 'condition',
-  name: string,
-  who: string,
-  known: ReadonlyMap<string, unknown>,
-): CountersignError {
-  const message = `there is no ${field} "${name}": ${who} ${[...known.keys()].join(', ') || 'none'}`;
-  const path = `plan.waits.${index}.${field}`;
-  return new CountersignError('unprocessable', `${path}: ${message}`, [{ path, message }]);
 }

@@ -1,4 +1,4 @@
-import type { Act, ActDraft, Answer } from '../audit/act.ts';
+import type { Act, ActDraft } from '../audit/act.ts';
 import type { EntryKind } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
 import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
@@ -9,6 +9,7 @@ import type { KeyChange, Occasion, Observed } from './changes.ts';
 import { afterStep, afterTimeout, afterWait } from './machine.ts';
 import { waitText } from './plan.ts';
 import type { RotatedVersion, Rotation, RotationStep, RotationWrites } from './rotation.ts';
+import { rotationToJson } from './view.ts';
 
 export type RotationTx = KeyWrites & RotationWrites;
 
@@ -20,8 +21,8 @@ export interface StepParts {
   readonly custody: Pick<Custody, 'unsealed' | 'generate'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** What the caller of a change is answered, made inside its commit. */
-  readonly answer: (rotation: Rotation) => Answer;
+  /** Resolves when no process holds an opened key of a version that does not sign any more. */
+  readonly forgotten: () => Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -144,6 +145,7 @@ export class RotationSteps {
       keyId: key.id,
       version,
       curve: 'secp256k1',
+      exportable: key.exportable,
     });
     const createdAt = new Date(this.#parts.now()).toISOString();
     const { address, publicKey, sealed } = made;
@@ -157,7 +159,7 @@ export class RotationSteps {
   async #save(act: Act<RotationTx>, draft: ActDraft, before: Rotation, after: Rotation): Promise<void> {
     await act.commit(draft, (tx) => {
       tx.saveRotation(before, after);
-      return this.#parts.answer(after);
+      return rotationToJson(after);
     });
   }
 
@@ -168,17 +170,18 @@ export class RotationSteps {
     before: Rotation,
     after: Rotation,
   ): Promise<void> {
-    const { directory, answer } = this.#parts;
+    const { directory, forgotten } = this.#parts;
     await act.commit(draft, (tx) => {
       if (made !== undefined) tx.addVersion(key.id, made.version, made.sealed);
       writeChanges(tx, key, changes, occasion);
       tx.saveRotation(before, after);
-      return answer(after);
+      return rotationToJson(after);
     });
     // Uses of it were noted meanwhile.
     const now = directory.get(key.name);
     const grown = made === undefined ? now : { ...now, versions: [...now.versions, made.version] };
     directory.put(changed(grown, changes, occasion));
+    await forgotten();
   }
 }
 

@@ -6,6 +6,7 @@ import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyVersion } from '../keystore/keys.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { DigestSignature } from './custody.ts';
+import { versionOf } from './directory.ts';
 
 /** What the caller gets; the shapes of docs/api and of the HTTP answer. */
 export interface SignAnswer {
@@ -18,6 +19,10 @@ export interface SignAnswer {
   readonly r: Hex;
   readonly s: Hex;
   readonly yParity: number;
+  readonly deprecation?: {
+    readonly since: string;
+    readonly successor: { readonly version: number; readonly address: Hex };
+  };
   readonly receipt: { readonly index: number; readonly leafHash: string };
 }
 
@@ -49,8 +54,10 @@ interface Signed {
   readonly digest: Hex;
 }
 
+/** @param now the key as it is when this is logged: another version may have become its primary meanwhile. */
 export function answerOf(
   { request, key, version, operation, digest }: Signed,
+  now: Key,
   decision: Decision,
   { logged, rawTransaction, ...parts }: SerializedSignature,
   receipt: Receipt,
@@ -68,6 +75,15 @@ export function answerOf(
       ...(decision.rule !== undefined && { rule: decision.rule }),
       policyRevision: decision.policyRevision,
     },
+    ...deprecationOf(now, version),
     receipt: { index: receipt.index, leafHash: receipt.leafHash },
   };
+}
+
+/** Of what a superseded version signed: since when it is that, and which version took its place. */
+function deprecationOf(now: Key, { version }: KeyVersion): Pick<SignAnswer, 'deprecation'> {
+  const { state, supersededAt } = versionOf(now, version);
+  if (state !== 'draining' || supersededAt === undefined) return {};
+  const { version: primary, address } = versionOf(now, now.primary);
+  return { deprecation: { since: supersededAt, successor: { version: primary, address } } };
 }

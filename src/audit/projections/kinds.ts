@@ -87,7 +87,6 @@ export const KIND_VIEWS: { readonly [kind in EntryKind]: KindView } = {
   'request.rejected': view('Request rejected', 'update', 2, 3),
   'request.cancelled': view('Request cancelled', 'update', 1, 3),
   'request.executed': view('Approved request executed', 'update', 2, 3),
-  'request.void': view('Request became void', 'update', 2, 3),
   'alert.canary_key_used': view('Canary key used', 'other', 5, 5),
   'alert.canary_credential_used': view('Canary credential used', 'other', 5, 5),
   break_glass: view('Denial overridden by break-glass', 'other', 5, 5),

@@ -53,6 +53,24 @@ const SIGNED = 200;
 /** The policy asks for approval first. */
 const PENDING = 202;
 
+const HEADERS = {
+  'Countersign-Key-Version': 'The version that signed.',
+  Deprecation: 'RFC 9745, of a version that drains: since when another one has its place.',
+};
+
+function headersOf(answer: Answer): { readonly [name: string]: string } {
+  if (statusOf(answer) === PENDING) return {};
+  const { key, deprecation } = answer as Pick<SignAnswer, 'deprecation'> & {
+    readonly key: { readonly version: number };
+  };
+  return {
+    'Countersign-Key-Version': String(key.version),
+    ...(deprecation !== undefined && {
+      Deprecation: `@${Math.floor(Date.parse(deprecation.since) / 1_000)}`,
+    }),
+  };
+}
+
 function statusOf(answer: Answer): number {
   return 'request' in answer ? PENDING : SIGNED;
 }
@@ -113,6 +131,8 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
           },
         },
         statusOf,
+        headersOf,
+        headers: HEADERS,
         checkReplay,
       },
       async ({ params: { name }, body }, context) => {
