@@ -54,7 +54,11 @@ export class Backups {
       const file = path.join(workspace.directory, DATABASE_PART);
       const facts = await this.#source.take(file, onSnapshot);
       const header = await describeContents({ facts, file, sealKey, version: this.#version });
-      const { size, pieces } = await encrypt(lock, encodeBackup(header, { file, sealKey }), plainSize(header));
+      const { size, pieces } = await encrypt(
+        lock,
+        encodeBackup(header, { file, sealKey }),
+        plainSize(header),
+      );
       return { header, size, pieces, discard };
     } catch (error) {
       discard();

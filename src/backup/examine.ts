@@ -35,9 +35,14 @@ export async function examine(
 ): Promise<Examined> {
   const found = files.facts(file);
   // A database may well name another newest checkpoint than an older reader expects, but never than its own header.
-  const said = Object.fromEntries(Object.keys(snapshotFactsSchema.shape).map((name) => [name, header[name as keyof typeof found]]));
+  const said = Object.fromEntries(
+    Object.keys(snapshotFactsSchema.shape).map((name) => [name, header[name as keyof typeof found]]),
+  );
   if (canonicalize(said as JsonValue) !== canonicalize(found as JsonValue))
-    throw new CountersignError('unprocessable', 'the header of the backup does not say what its database holds');
+    throw new CountersignError(
+      'unprocessable',
+      'the header of the backup does not say what its database holds',
+    );
   files.requireIntact(file);
   const vkey = pinned ?? found.vkey;
   if (vkey === null) {

@@ -71,8 +71,12 @@ export class Fence {
     return { epoch: this.#reads.fencingEpoch(), ...(restored !== undefined && { restored }) };
   }
 
-  /** By an operator who knows that the old service is gone. Throws `conflict` where nothing was restored. */
-  async takeOver(act: Act<FenceWrites>, reason: string): Promise<TakenOver> {
+  /**
+   * By an operator who knows that the old service is gone. Throws `conflict` where nothing was restored.
+   *
+   * @param account of the machine, where it is done beside the service, which knows who asks.
+   */
+  async takeOver(act: Act<FenceWrites>, reason: string, account?: string): Promise<TakenOver> {
     const restored = this.#restored;
     if (restored === undefined) {
       throw new CountersignError(
@@ -91,7 +95,12 @@ export class Fence {
       newEpoch,
       ...(lost !== undefined && { lost: { ...lost } }),
     };
-    const detail = { ...about, ...(lossReason !== undefined && { lossReason }), reason };
+    const detail = {
+      ...about,
+      ...(lossReason !== undefined && { lossReason }),
+      ...(account !== undefined && { account }),
+      reason,
+    };
     const taken = await act.commit({ kind: 'service.taken_over', outcome: 'done', detail }, (tx) => {
       // Of two at once, the second finds no mark.
       if (this.#reads.restoredFrom() === undefined)

@@ -13,6 +13,8 @@ export interface Client {
   /** A long answer, as it comes. What breaks it off is thrown where it is read. */
   getStream(path: string, query: Query, options?: StreamOptions): Promise<Streamed>;
   post<T>(path: string, body: unknown): Promise<T>;
+  /** As `getStream`, of what a body asks for. */
+  postStream(path: string, body: unknown): Promise<Streamed>;
   patch<T>(path: string, body: unknown): Promise<T>;
 }
 
@@ -96,18 +98,21 @@ export function createClient(
     path: string,
     query: Query,
     { headers = {}, signal }: StreamOptions = {},
+    body?: unknown,
   ): Promise<Streamed> {
-    const exchange = { method: 'GET', headers: { ...authorization, ...headers }, timeoutMs: TIMEOUT_MS };
+    const given = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
+    const type = body !== undefined && { 'content-type': 'application/json' };
+    const exchange = { ...given, headers: { ...authorization, ...type, ...headers }, timeoutMs: TIMEOUT_MS };
     let opened: Opened;
     try {
       opened = await transport.open(target(path, query), exchange, signal);
     } catch (error) {
       throw unreachable(url, error);
     }
-    const body = piecesOf(opened.body, url);
-    if (opened.status >= 200 && opened.status < 300) return { headers: opened.headers, body };
+    const pieces = piecesOf(opened.body, url);
+    if (opened.status >= 200 && opened.status < 300) return { headers: opened.headers, body: pieces };
     const chunks: Buffer[] = [];
-    for await (const chunk of body) chunks.push(chunk);
+    for await (const chunk of pieces) chunks.push(chunk);
     throw toApiError(url, opened.status, Buffer.concat(chunks).toString('utf8'), credential?.file);
   }
 
@@ -124,6 +129,7 @@ export function createClient(
     getText: async (path) => (await send('GET', path, {})).toString('utf8'),
     getBytes: (path) => send('GET', path, {}),
     getStream: openStream,
+    postStream: (path, body) => openStream(path, {}, {}, body),
     post: (path, body) => sendJson('POST', path, {}, body),
     patch: (path, body) => sendJson('PATCH', path, {}, body),
   };

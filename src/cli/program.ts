@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Flags } from '../config.ts';
 import { addAuditCommands } from './audit.ts';
+import { addBackupCommands } from './backup.ts';
 import { addKeyCommands } from './key.ts';
+import { packageVersion } from './package-version.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addPrincipalCommands } from './principal.ts';
 import { addConnectionOptions, type Host } from './session.ts';
@@ -50,10 +51,14 @@ export function createProgram(host: Host): Command {
     )
     .option('--passphrase-fd <number>', 'the same from an open file descriptor, which is read once')
     .option('--no-demo', 'make no demo key at the first start')
+    .option(
+      '--take-over <reason>',
+      'go on after a restore: the old service is stopped for good; kept in the audit log',
+    )
     .option('--log-level <level>', 'info, warn, error or silent (COUNTERSIGN_LOG_LEVEL; info)')
-    .action(async (flags: Flags) => {
+    .action(async ({ takeOver, ...flags }: Flags & { readonly takeOver?: string }) => {
       const { start } = await import('./start.ts');
-      await start(flags, host.environment, host.terminal);
+      await start(flags, takeOver, host.environment, host.terminal);
     });
 
   addSystemCommands(program, host);
@@ -67,10 +72,6 @@ export function createProgram(host: Host): Command {
   addTotpCommands(program, host);
   addPolicyCommands(program, host);
   addAuditCommands(program, host);
+  addBackupCommands(program, host);
   return program;
-}
-
-function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

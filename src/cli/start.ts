@@ -4,13 +4,20 @@ import { CountersignError } from '../errors.ts';
 import { loadConfig, type Config, type Flags } from '../config.ts';
 import { createLog } from '../log.ts';
 import { startService, type RunningService } from '../main.ts';
+import { takenText, takeOver } from './backup-take-over.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs the service until SIGTERM or SIGINT; SIGHUP reads the TLS files again. Logs go to standard error, what a person should read to standard output. */
-export async function start(flags: Flags, environment: NodeJS.ProcessEnv, terminal: Terminal): Promise<void> {
+export async function start(
+  flags: Flags,
+  takeOverReason: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  terminal: Terminal,
+): Promise<void> {
   // What the service writes is its own.
   process.umask(0o077);
   const config = loadConfig(flags, environment);
+  if (takeOverReason !== undefined) terminal.out(takenText(await takeOver(config.data, takeOverReason)));
   const log = createLog(config.logLevel, process.stderr);
   const stopRequested = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
