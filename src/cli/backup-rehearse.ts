@@ -5,7 +5,6 @@ import type { Examined, Trust } from '../backup/examine.ts';
 import { SEAL_KEY_PART } from '../backup/header.ts';
 import { rehearse, type Rehearsal } from '../backup/rehearsal.ts';
 import { restore } from '../backup/restore.ts';
-import { CountersignError } from '../errors.ts';
 import { openSqliteStorage } from '../storage/sqlite/storage.ts';
 import { snapshotFiles } from '../storage/sqlite/snapshot.ts';
 import type { Progress } from './progress.ts';
@@ -27,9 +26,7 @@ export async function restoreTest(
     acceptLoss: 'a test',
     onProgress: (_, done, total) => progress.update(done, total),
   });
-  const storage = openSqliteStorage(directory, () => {
-    throw new CountersignError('internal', 'a restored database has its name');
-  });
+  const storage = openSqliteStorage(directory, () => backup.header.origin);
   try {
     const key = secret ?? (restored.sealKey ? readFileSync(path.join(directory, SEAL_KEY_PART)) : undefined);
     const rehearsal = await rehearse(storage, key, (done, total) => progress.update(done, total));

@@ -1,8 +1,10 @@
 import { hostname, userInfo } from 'node:os';
+import path from 'node:path';
 import type { Command } from 'commander';
 import { systemAct } from '../audit/act.ts';
 import { AuditLog } from '../audit/log.ts';
 import { Fence, type TakenOver } from '../backup/fence.ts';
+import { DATABASE_PART } from '../backup/header.ts';
 import { CountersignError } from '../errors.ts';
 import { packageVersion } from './package-version.ts';
 import { globalOption, openSession, type Host } from './session.ts';
@@ -34,9 +36,10 @@ export async function backupTakeOver(
 /** In a data directory that no service runs on. Throws `conflict` where one does, or nothing was restored. */
 export async function takeOver(data: string, reason: string): Promise<TakenOver> {
   const { openSqliteStorage } = await import('../storage/sqlite/storage.ts');
-  const storage = openSqliteStorage(data, () => {
-    throw new CountersignError('not_found', `there is no service in ${data}`);
-  });
+  const { snapshotFiles } = await import('../storage/sqlite/snapshot.ts');
+  // Nothing is made where nothing was restored.
+  const { origin } = snapshotFiles.facts(path.join(data, DATABASE_PART));
+  const storage = openSqliteStorage(data, () => origin);
   try {
     const log = new AuditLog(storage, { node: hostname(), version: packageVersion() });
     return await new Fence(storage.reads).takeOver(systemAct(log), reason, userInfo().username);

@@ -32,6 +32,8 @@ export async function sendContent(res: Response, { body, headers }: Content): Pr
     return;
   }
   const gone = new AbortController();
+  // Making ready may have taken long enough for it to be over.
+  if (res.closed) gone.abort();
   res.once('close', () => gone.abort());
   const write = async (chunk: string | Uint8Array): Promise<void> => {
     gone.signal.throwIfAborted();

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { leftovers, UNFINISHED_FILE } from '../../backup/restore.ts';
 import { CountersignError } from '../../errors.ts';
 import { MIGRATIONS } from './schema.ts';
 
@@ -17,9 +18,10 @@ export interface OpenDatabase {
 
 /**
  * Opens (or makes) the database of a data directory for writing. WAL with synchronous=FULL: a commit that returned
- * has been through fsync. Throws `conflict` when another process has the directory.
+ * has been through fsync. Throws `conflict` when another process has the directory, and for what a restore has left.
  */
 export function openForWriting(directory: string): OpenDatabase {
+  refuseUnfinished(directory);
   makeDirectory(directory);
   const lock = takeLock(directory);
   try {
@@ -62,6 +64,20 @@ function openDatabase(file: string): DatabaseSync {
       error,
     );
   }
+}
+
+/** Neither on half a restore nor, as if there had been none, on a new directory in its place. */
+function refuseUnfinished(directory: string): void {
+  const left = existsSync(path.join(directory, UNFINISHED_FILE))
+    ? directory
+    : existsSync(directory)
+      ? undefined
+      : leftovers(directory)[0];
+  if (left === undefined) return;
+  throw new CountersignError(
+    'conflict',
+    `${left} is left of a restore that was broken off (or is under way): remove it and restore again; nothing is started on it`,
+  );
 }
 
 /** The last step of the path only: a parent that is not there is more likely a slip of the pen than a wish. */

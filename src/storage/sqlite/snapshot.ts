@@ -116,7 +116,12 @@ function reading<T>(file: string, read: (db: DatabaseSync) => T): T {
 }
 
 function open(file: string, readOnly: boolean): DatabaseSync {
-  const db = new DatabaseSync(file, { readOnly });
+  let db: DatabaseSync;
+  try {
+    db = new DatabaseSync(file, { readOnly });
+  } catch (error) {
+    throw new CountersignError('not_found', `there is no database ${file} that can be opened`, [], error);
+  }
   db.exec('PRAGMA trusted_schema = OFF;');
   return db;
 }
