@@ -7,7 +7,13 @@ import { MAX_OPEN } from './book.ts';
 import { changeApproval, requirePassing, requireSuccession, type Base } from './candidate.ts';
 import type { Proposal } from './proposal.ts';
 import { quorumOf } from './quorum.ts';
-import { approvalWarnings, possibleVoters, requireChangeable, type Voter } from './reach.ts';
+import {
+  approvalWarnings,
+  possibleVoters,
+  principalWarnings,
+  requireChangeable,
+  type Voter,
+} from './reach.ts';
 import type { RequestReads } from './request.ts';
 import type { SecondFactor } from './second-factor.ts';
 import { currentPolicy, requestStatus, type PolicySource } from './status.ts';
@@ -62,6 +68,7 @@ export class Assessment {
       ...(met ? [] : [`too few others could approve this proposal now (${approval.name})`]),
       ...this.#openRequests(),
       ...approvalWarnings(policy.model.approvals.values(), voters),
+      ...principalWarnings(policy.model, this.#parts.reads.principals()),
     ];
   }
 

@@ -1,6 +1,6 @@
 import { isFederated, isLive, type AccessReads, type Principal } from '../access/principals.ts';
 import { CountersignError } from '../errors.ts';
-import type { Approval } from '../policy/model.ts';
+import type { Approval, PolicyModel } from '../policy/model.ts';
 import { quorumOf, type Ballot } from './quorum.ts';
 
 /** A principal that could vote now: enabled, with a credential that works. */
@@ -70,4 +70,32 @@ export function approvalWarnings(approvals: Iterable<Approval>, voters: readonly
     const names = stuck.slice(0, MAX_NAMED).map(({ name }) => name);
     return [`nobody can give the approval ${approval.name} to requests of ${names.join(', ')} now`];
   });
+}
+
+/** What a policy names by an id that nobody has: it may be a name, a slip, or somebody who is still to come. */
+export function principalWarnings(
+  { rules, breakGlass }: Pick<PolicyModel, 'rules' | 'breakGlass'>,
+  principals: readonly Pick<Principal, 'id' | 'name'>[],
+): string[] {
+  const known = new Set(principals.map(({ id }) => id));
+  const byName = new Map(principals.map(({ id, name }) => [name, id]));
+  const rulesOf = new Map<string, string[]>();
+  for (const { id: rule, principals: selected } of rules) {
+    for (const id of selected?.ids ?? []) rulesOf.set(id, [...(rulesOf.get(id) ?? []), rule]);
+  }
+  const ids = new Set([...rulesOf.keys(), ...(breakGlass?.principals.ids ?? [])]);
+  const unknown = [...ids].filter((id) => !known.has(id));
+  const warnings = unknown.slice(0, MAX_NAMED).map((id) => {
+    const meant = byName.get(id);
+    const hint = meant === undefined ? '' : `: it is a name; the id is ${meant}`;
+    return `no principal has the id ${id} (${placesOf(rulesOf.get(id) ?? [])})${hint}`;
+  });
+  const more = unknown.length - warnings.length;
+  return more > 0 ? [...warnings, `nor have principals ${more} other ids of the policy`] : warnings;
+}
+
+function placesOf(rules: readonly string[]): string {
+  if (rules.length === 0) return 'breakGlass';
+  const more = rules.length > MAX_NAMED ? ', …' : '';
+  return `${rules.length > 1 ? 'rules' : 'rule'} ${rules.slice(0, MAX_NAMED).join(', ')}${more}`;
 }

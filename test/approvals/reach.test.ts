@@ -5,10 +5,12 @@ import type { Role } from '../../src/access/roles.ts';
 import {
   approvalWarnings,
   possibleVoters,
+  principalWarnings,
   requireChangeable,
   type Voter,
 } from '../../src/approvals/reach.ts';
 import type { Approval } from '../../src/policy/model.ts';
+import { ALICE, allowTransfers, policyWith } from '../policy/fixtures.ts';
 import { START } from './desk.ts';
 
 const NOW = new Date(START);
@@ -130,5 +132,40 @@ describe('an approval that cannot be given', () => {
     ]);
     expect(approvalWarnings([{ ...two, excludeRequester: false }], [x, both])).toEqual([]);
     expect(approvalWarnings([two], [x, y, both])).toEqual([]);
+  });
+});
+
+describe('an id in a rule that nobody has', () => {
+  const principals = [
+    { id: 'p-1', name: 'payments' },
+    { id: 'p-2', name: 'trading' },
+  ];
+  const rule = (id: string, ...ids: string[]) => ({
+    ...allowTransfers({ to: { in: [ALICE] } }),
+    id,
+    principals: { ids },
+  });
+
+  it('is named, with the rules that have it, and whose name it is', () => {
+    const { model } = policyWith({}, rule('a', 'p-1', 'payments'), rule('b', 'gone', 'payments'));
+    expect(principalWarnings(model, principals)).toEqual([
+      'no principal has the id payments (rules a, b): it is a name; the id is p-1',
+      'no principal has the id gone (rule b)',
+    ]);
+  });
+
+  it('is named where it is one of break-glass', () => {
+    const breakGlass = { approval: 'big', principals: { ids: ['gone', 'p-2'] }, keys: { names: ['*'] } };
+    const more = {
+      approvals: { big: { all: [{ role: 'approver', m: 1 }] } },
+      breakGlass: { ...breakGlass, operations: ['transaction'] },
+    };
+    expect(principalWarnings(policyWith(more, rule('a', 'p-1')).model, principals)).toEqual([
+      'no principal has the id gone (breakGlass)',
+    ]);
+  });
+
+  it('is none of a policy whose ids are all known', () => {
+    expect(principalWarnings(policyWith({}, rule('a', 'p-1', 'p-2')).model, principals)).toEqual([]);
   });
 });
