@@ -82,6 +82,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'storage',
     'files',
     'http',
+    'keystore',
   ],
 };
 
@@ -91,6 +92,17 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
   ['storage', 'http', ['src/http/idempotency.ts']],
   // The shapes and the JSON that a client shares with the server.
   ['cli', 'http', ['src/http/shapes.ts', 'src/http/json.ts']],
+  // What is encrypted before it is sent, and comes from a mnemonic before that.
+  [
+    'cli',
+    'keystore',
+    [
+      'src/keystore/hd-path.ts',
+      'src/keystore/hpke.ts',
+      'src/keystore/mnemonic.ts',
+      'src/keystore/wrapped.ts',
+    ],
+  ],
   // The names of the roles, which policies may use.
   ['policy', 'access', ['src/access/roles.ts']],
   // What settings are checked against.

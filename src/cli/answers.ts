@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type {
   auditEntryShape,
   credentialShape,
+  exportedShape,
+  importedShape,
   keyShape,
   pendingAnswerShape,
   principalShape,
@@ -15,6 +17,8 @@ import type {
 
 /** What the API answers, as its own schemas have it. */
 export type Key = z.output<typeof keyShape>;
+export type ImportedKey = z.output<typeof importedShape>;
+export type ExportedKey = z.output<typeof exportedShape>;
 export type SignAnswer = z.output<typeof signAnswerShape>;
 export type PendingAnswer = z.output<typeof pendingAnswerShape>;
 export type SigningRequest = z.output<typeof requestShape>;

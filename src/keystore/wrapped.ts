@@ -18,6 +18,8 @@ export const WRAPPING_KEY_LIFE_MS = 10 * 60 * 1000;
 
 /** The most bytes of a password. */
 export const MAX_PASSWORD_BYTES = 1024;
+/** The fewest of one that protects a file: whoever finds that can try passwords as fast as he likes. */
+export const MIN_EXPORT_PASSWORD_BYTES = 12;
 const PASSWORD_FIELD_BYTES = 2 + MAX_PASSWORD_BYTES;
 const PRIVATE_KEY_BYTES = 32;
 const FORM = { privateKey: 1, keystore: 2, password: 3 } as const;

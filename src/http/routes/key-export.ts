@@ -1,18 +1,16 @@
 import { z } from 'zod';
 import { fromHex, type Hex } from '../../bytes.ts';
-import { MAX_PASSWORD_BYTES } from '../../keystore/wrapped.ts';
+import { MAX_PASSWORD_BYTES, MIN_EXPORT_PASSWORD_BYTES } from '../../keystore/wrapped.ts';
 import { keystoreKdfChoiceSchema } from '../../keystore/web3-keystore.ts';
 import type { ExportOrder } from '../../approvals/export.ts';
 import { invalidField } from '../../errors.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { nameSchema, pendingAnswerShape, receiptShape, versionSchema, wrappedFields } from '../shapes.ts';
+import { exportedShape, nameSchema, pendingAnswerShape, versionSchema, wrappedFields } from '../shapes.ts';
 
 const DONE = 200;
 /** Others have to consent first. */
 const PENDING = 202;
-/** Whoever finds the file can try passwords as fast as he likes. */
-const MIN_PASSWORD_LENGTH = 12;
 
 const bodySchema = z.strictObject({
   version: versionSchema.optional(),
@@ -22,7 +20,7 @@ const bodySchema = z.strictObject({
     .meta({ description: 'The approved request; without it, one is made that others have to approve.' }),
   password: z
     .string()
-    .min(MIN_PASSWORD_LENGTH)
+    .min(MIN_EXPORT_PASSWORD_BYTES)
     .max(MAX_PASSWORD_BYTES)
     .optional()
     .meta({ description: 'Of the new file. Give this or `wrappedPassword`, with `request`.' }),
@@ -31,14 +29,6 @@ const bodySchema = z.strictObject({
     .optional()
     .meta({ description: 'The same, encrypted to a wrapping key: in clear in the signer process only.' }),
   kdf: keystoreKdfChoiceSchema.optional(),
-});
-
-const exportedShape = z.strictObject({
-  key: z.strictObject({ name: z.string(), version: z.int(), address: z.string() }),
-  keystore: z
-    .record(z.string(), z.unknown())
-    .meta({ description: 'Web3 Secret Storage, version 3, as geth and ethers read it. Shown this once.' }),
-  receipt: receiptShape,
 });
 
 export function keyExportRoutes({ exports, origin }: Service): Route[] {

@@ -6,7 +6,7 @@ import { MAX_PASSWORD_BYTES, WRAPPING_KEY_LIFE_MS } from '../../keystore/wrapped
 import { importedToJson, type ImportSource } from '../../signer/keys.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { keyShape, newKeySchema, wrappedFields } from '../shapes.ts';
+import { importedShape, newKeySchema, wrappedFields } from '../shapes.ts';
 
 const tag = 'Keys';
 
@@ -26,20 +26,6 @@ const sourceSchema = z.discriminatedUnion('type', [
     })
     .meta({ description: 'A Web3 Secret Storage (version 3) file and its password.' }),
 ]);
-
-/** A key, and where it came in a file, how well that protected it. */
-const importedShape = keyShape.extend({
-  keystore: z
-    .strictObject({
-      kdf: z.record(z.string(), z.union([z.string(), z.number()])),
-      belowFloor: z
-        .array(z.string())
-        .meta({ description: 'Parameters that are weaker than any that is written here; empty for none.' }),
-      advice: z.string(),
-    })
-    .optional()
-    .meta({ description: 'Of a V3 file: how its password became a key, and what to do with the file.' }),
-});
 
 const wrappingKeyShape = z.strictObject({
   id: z.uuid(),

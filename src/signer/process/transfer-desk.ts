@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { asBuffer, wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
-import { decodeWrapped, type WrappedSecret, type WrappingContext } from '../../keystore/wrapped.ts';
+import {
+  decodeWrapped,
+  MIN_EXPORT_PASSWORD_BYTES,
+  type WrappedSecret,
+  type WrappingContext,
+} from '../../keystore/wrapped.ts';
 import { weakKeyReason } from '../../keystore/well-known.ts';
 import {
   exportKeystore,
@@ -107,6 +112,12 @@ export class TransferDesk {
 
   /** The file is opened again before it is given out: nobody gets a second one for the same approvals. */
   async #export(handle: number, choice: unknown, password: Uint8Array): Promise<Fields> {
+    if (password.length < MIN_EXPORT_PASSWORD_BYTES) {
+      throw new CountersignError(
+        'invalid_request',
+        `the password needs ${MIN_EXPORT_PASSWORD_BYTES} bytes at least`,
+      );
+    }
     const { secret, publicKey } = this.#vault.copyForExport(handle);
     let opened: Buffer | undefined;
     try {
