@@ -20,11 +20,13 @@ describe('configuration', () => {
       node: hostname(),
       listen: { host: '127.0.0.1', port: 8700 },
       seal: 'file',
+      keyring: { maxEncryptions: 2 ** 31, maxAgeDays: 365 },
       demo: true,
       logLevel: 'info',
       oidc: [],
       trustedProxies: [],
       rateLimit: {},
+      rotation: { webhooks: [] },
       audit: { sinks: [] },
     });
   });
@@ -34,6 +36,30 @@ describe('configuration', () => {
     const environment = { COUNTERSIGN_LISTEN: '127.0.0.1:2', COUNTERSIGN_LOG_LEVEL: 'warn' };
     const loaded = loadConfig({ config, listen: '127.0.0.1:3' }, environment);
     expect(loaded).toMatchObject({ listen: { port: 3 }, seal: 'passphrase', logLevel: 'warn' });
+  });
+
+  it('finds the passphrase of a start in a file, a descriptor or a systemd credential', () => {
+    const seal = (place: string): string => file(`seal: { type: passphrase, passphrase: ${place} }\n`);
+    const environment = { CREDENTIALS_DIRECTORY: '/run/credentials/countersign' };
+    expect(loadConfig({ config: seal('{ file: secret }') }, {})).toMatchObject({
+      seal: 'passphrase',
+      passphrase: { file: path.resolve('secret') },
+    });
+    expect(loadConfig({ config: seal('{ fd: 3 }') }, {}).passphrase).toEqual({ fd: 3 });
+    const credential = seal('{ credential: countersign.passphrase }');
+    expect(loadConfig({ config: credential }, environment).passphrase).toEqual({
+      file: '/run/credentials/countersign/countersign.passphrase',
+    });
+    expect(() => loadConfig({ config: credential }, {})).toThrow(/CREDENTIALS_DIRECTORY/);
+    for (const wrong of ['{}', '{ fd: 3, file: a }', '{ credential: ../a }', '{ value: secret }'])
+      expect(() => loadConfig({ config: seal(wrong) }, environment), wrong).toThrow(/seal/);
+    expect(loadConfig({ config: seal('{ fd: 3 }'), passphraseFile: 'b' }, {}).passphrase).toEqual({
+      file: path.resolve('b'),
+    });
+    expect(loadConfig({ passphraseFd: '4' }, {})).toMatchObject({ seal: 'file', passphrase: { fd: 4 } });
+    for (const fd of ['-1', 'x', '1.5'])
+      expect(() => loadConfig({ passphraseFd: fd }, {}), fd).toThrow(/passphrase-fd/);
+    expect(() => loadConfig({ passphraseFd: '3', passphraseFile: 'a' }, {})).toThrow(/one of file, fd/);
   });
 
   it.each(['127.0.0.1:0', '[::1]:8700', 'localhost:8700', '127.1.2.3:80'])('listens on %s', (listen) => {
@@ -66,7 +92,7 @@ describe('configuration', () => {
       /lisen is not a known field/,
     );
     expect(() => loadConfig({ config: path.join(folder, 'none.yaml') }, {})).toThrow(/cannot be read/);
-    expect(() => loadConfig({}, { COUNTERSIGN_SEAL: 'shamir' })).toThrow(/seal/);
+    expect(() => loadConfig({}, { COUNTERSIGN_SEAL: 'vault' })).toThrow(/seal/);
     expect(() => loadConfig({ seal: 'foo' }, {})).toThrow(/the command line is not valid: seal/);
     expect(() => loadConfig({ logLevel: 'loud' }, {})).toThrow(/logLevel/);
     expect(() => loadConfig({ data: '' }, {})).toThrow(/data/);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { CountersignError, invalidField } from '../errors.ts';
 import { writePrivateFile } from '../files.ts';
-import { count } from './options.ts';
+import { collect, count } from './options.ts';
 import { readSecret, secretToString, whyNot } from './secrets.ts';
 import type { Session } from './session.ts';
 
@@ -49,7 +49,7 @@ export function addShareOption(command: Command): Command {
   return command.option(
     `${SHARE_OPTION} <file>`,
     'a share; may be repeated; - for standard input; asked for when absent',
-    (file: string, before: readonly string[] = []) => [...before, file],
+    collect,
   );
 }
 

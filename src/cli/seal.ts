@@ -41,10 +41,10 @@ export function addSealCommands(program: Command, host: Host): void {
     prepareOutput(options.output);
     const answer = await client.post<Status & { shares?: string[] }>('/v1/sys/init', { seal });
     const written = sharesText(answer.shares, options.output);
-    const { shares, ...status } = answer;
-    session.print(options.output === undefined ? answer : status, () =>
-      [statusText(client.url, status), ...written].join('\n'),
-    );
+    const status = { ...answer };
+    // Those are in files now.
+    if (options.output !== undefined) delete status.shares;
+    session.print(status, () => [statusText(client.url, status), ...written].join('\n'));
   });
 
   addShareOption(

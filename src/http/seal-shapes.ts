@@ -90,6 +90,8 @@ export const rewrapShape = z.strictObject({
   finishedAt: time.optional(),
 });
 
-export function jobToJson({ cursor: _, finishedAt, ...job }: RewrapJob): Answer & { readonly id: string } {
-  return { ...job, ...(finishedAt !== undefined && { finishedAt }) };
+export function jobToJson(job: RewrapJob): Answer & { readonly id: string } {
+  const { id, state, term, total, done, failed, startedAt, finishedAt } = job;
+  const finished = finishedAt !== undefined && { finishedAt };
+  return { id, state, term, total, done, failed, startedAt, ...finished };
 }

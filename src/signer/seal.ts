@@ -159,7 +159,10 @@ export class SealService {
       const have = step.done ? 0 : (step.gathered?.have ?? 0);
       this.#gathered = { have, epoch, until: performance.now() + SHARES_KEPT_MS };
       try {
-        if (!step.done) return await act.commit(draft, answer).then(() => undefined);
+        if (!step.done) {
+          await act.commit(draft, answer);
+          return;
+        }
         await act.record(draft);
         await act.commit({ kind: 'seal.unsealed', outcome: 'done', detail: sealDetail(config) }, answer);
       } catch (error) {

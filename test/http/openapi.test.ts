@@ -159,7 +159,7 @@ test('GET /docs: every member and parameter has a type, texts have no markup of 
   expect(text).not.toMatch(/<i>(?:,[^<]*)?<\/i>/);
   expect(text).not.toMatch(/one of\s+or|array of (?:,|<)| or (?:,|<\/)/);
   expect(text).toMatch(/<code>nextCursor<\/code> <i>string or null<\/i>/);
-  expect(text).toContain('<i>&quot;file&quot; | &quot;passphrase&quot; or null</i>');
+  expect(text).toContain('<i>&quot;file&quot; | &quot;passphrase&quot; | &quot;shamir&quot; or null</i>');
   expect(text).toContain('<i>array of string, optional</i>');
   expect(text).toContain('query, default &quot;asc&quot;');
   expect(text).toContain('e.g. <code>&quot;treasury&quot;</code>');

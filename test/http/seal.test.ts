@@ -41,6 +41,17 @@ async function give(given: readonly string[], client = service.admin): Promise<A
   return last!;
 }
 
+/** Of a service with nothing to do with this one. */
+async function sharesOfAnother(): Promise<string[]> {
+  const other = await run(SILENT, { seal: 'shamir' });
+  try {
+    const seal = { type: 'shamir', shares: 2, threshold: 2 };
+    return must(await other.admin.post('/v1/sys/init', { seal })).body.shares;
+  } finally {
+    await other.end();
+  }
+}
+
 const kinds = (entries: Json[]): string[] => entries.map(({ kind }) => kind);
 
 describe('a seal in shares', () => {
@@ -117,17 +128,7 @@ describe('a seal in shares', () => {
     const client = await operator();
     await give([shares[0]!], client);
     const typo = shares[1]!.replace(/.$/, (last) => (last === 'a' ? 'b' : 'a'));
-    const foreign = must(
-      await await run(SILENT, { seal: 'shamir' }).then(async (other) => {
-        try {
-          return await other.admin.post('/v1/sys/init', {
-            seal: { type: 'shamir', shares: 2, threshold: 2 },
-          });
-        } finally {
-          await other.end();
-        }
-      }),
-    ).body.shares[0];
+    const foreign = (await sharesOfAnother())[0]!;
     for (const [share, code, words] of [
       [typo, 'invalid_request', 'checksum'],
       ['nonsense', 'invalid_request', 'css1-'],

@@ -31,11 +31,13 @@ function slowProduct(left: number, right: number): number {
 
 describe('the field', () => {
   it('multiplies every two bytes as the definition says', () => {
+    const wrong: string[] = [];
     for (let left = 0; left < 256; left += 1) {
       for (let right = 0; right < 256; right += 1) {
-        if (multiply(left, right) !== slowProduct(left, right)) expect.fail(`${left} · ${right}`);
+        if (multiply(left, right) !== slowProduct(left, right)) wrong.push(`${left} · ${right}`);
       }
     }
+    expect(wrong).toEqual([]);
     // FIPS 197, section 4.2.
     expect(multiply(0x57, 0x83)).toBe(0xc1);
     expect(multiply(0x57, 0x13)).toBe(0xfe);

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CountersignError } from '../../src/errors.ts';
 import { digestOfShare, formatShare, parseShare, SHARE_TEXT_LENGTH } from '../../src/keystore/share.ts';
 
 const shares = fc.record({
@@ -28,6 +29,15 @@ function textOf({ set, threshold, number, value }: typeof EXAMPLE): string {
   return `css1-${letters.join('').match(/.{6}/g)!.join('-')}`;
 }
 
+function outcomeOf(text: string): unknown {
+  try {
+    parseShare(Buffer.from(text));
+    return 'read';
+  } catch (error) {
+    return error instanceof CountersignError ? error.code : error;
+  }
+}
+
 describe('the text of a share', () => {
   it('is what its page says', () => {
     const text = formatShare(EXAMPLE).toString();
@@ -51,7 +61,7 @@ describe('the text of a share', () => {
     for (let at = 0; at < text.length; at += 1) {
       const [before, character, after] = [text.slice(0, at), text[at]!, text.slice(at + 1)];
       const next = text[at + 1] ?? '';
-      const changed = [...'abcdefghijklmnopqrstuvwxyz234567-AZ 0189\u00e4']
+      const changed = Array.from('abcdefghijklmnopqrstuvwxyz234567-AZ 0189\u00e4')
         .filter((other) => other !== character)
         .map((other) => before + other + after);
       const swapped = next === character ? [] : [before + next + character + text.slice(at + 2)];
@@ -86,11 +96,7 @@ describe('the text of a share', () => {
   it('throws nothing else, whatever it is given', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^css1(-[a-z2-7]{6}){12}$/)), (text) => {
-        try {
-          parseShare(Buffer.from(text));
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'invalid_request', errors: [{ path: 'share' }] });
-        }
+        expect(['read', 'invalid_request']).toContain(outcomeOf(text));
       }),
     );
   });

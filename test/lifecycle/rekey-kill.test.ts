@@ -62,12 +62,9 @@ const shares = [3, 4, 5, 6].flatMap((nth): Point[] => [
   { kind: 'seal.share_given', when: 'after', nth },
 ]);
 const points = [
-  ...aroundEach(['seal.rekey_started', 'seal.rekey_authorized', 'seal.rekeyed']).map((point) => ({
-    ...point,
-    nth: 1,
-  })),
+  ...aroundEach(['seal.rekey_started', 'seal.rekey_authorized', 'seal.rekeyed']),
   ...shares,
-];
+].map(({ kind, when, nth = 1 }) => ({ kind, when, nth }));
 
 describe('a service that is killed while its seal is changed', () => {
   it.each(points)('$when $kind $nth has the old seal or the new one, whole', async (point) => {

@@ -65,13 +65,12 @@ describe('moving what is sealed to the newest term', () => {
   it('is interrupted by a sealing, refused a second time, and goes on by itself', async () => {
     const running = await withKeys(KEYS);
     await running.rootKey.rotate(running.act);
-    let sealing: Promise<void> | undefined;
+    const begun = Promise.withResolvers<void>();
     running.onCommit((kind) => {
-      if (kind === 'seal.rewrap_progressed') sealing ??= running.custody.seal();
+      if (kind === 'seal.rewrap_progressed') begun.resolve(running.custody.seal());
     });
     await running.rewrap.start(running.act, () => ({}));
-    while (sealing === undefined) await sleep(5);
-    await sealing;
+    await begun.promise;
     await expect(running.rewrap.start(running.act, () => ({}))).rejects.toMatchObject({ code: 'sealed' });
     await sleep(50);
     const half = running.rewrap.status()!;

@@ -47,14 +47,10 @@ export async function sealedService(limits: RootKeyLimits = NO_LIMITS): Promise<
     const storage = openSqliteStorage(data, () => 'countersign.local/test');
     const audit = new AuditLog<StorageTx>(storage, { node: 'test', version: '0' });
     const system = systemAct<StorageTx>(audit);
-    const watched = <T>(kind: string, write: () => Promise<T>): Promise<T> => {
-      try {
-        hook?.(kind);
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
+    const watched = async <T>(kind: string, write: () => Promise<T>): Promise<T> => {
+      hook?.(kind);
       kinds.push(kind);
-      return write();
+      return await write();
     };
     const act: Act<StorageTx> = {
       record: (draft, effects) => watched(draft.kind, () => system.record(draft, effects)),

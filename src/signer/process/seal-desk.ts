@@ -152,7 +152,7 @@ export class SealDesk {
   #rewrap(fields: Fields): Fields {
     return Array.from({ length: fields.length / 2 }, (_, index) => {
       const identity = identitySchema.parse(json(at(fields, index * 2)));
-      return this.#rewrapOne(identity as SealedIdentity | SealedPurpose, at(fields, index * 2 + 1));
+      return this.#rewrapOne(identity, at(fields, index * 2 + 1));
     });
   }
 
