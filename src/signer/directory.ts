@@ -14,7 +14,10 @@ export interface KeyFilter {
  * after, so that finding a key costs the same with ten keys and a hundred thousand.
  */
 export class KeyDirectory {
-  readonly #byName: Map<string, Key>;
+  readonly #byName = new Map<string, Key>();
+  /** In order. */
+  readonly #names: string[];
+  readonly #byAddress = new Map<string, string>();
   readonly #onStopped: (key: Key, version: KeyVersion) => void;
 
   /** @param onStopped told of a version that signed before a change and does not after it. */
@@ -22,7 +25,8 @@ export class KeyDirectory {
     reads: Pick<KeyReads, 'keys'>,
     onStopped: (key: Key, version: KeyVersion) => void = () => undefined,
   ) {
-    this.#byName = new Map(reads.keys().map((key) => [key.name, key]));
+    for (const key of reads.keys()) this.#keep(key);
+    this.#names = [...this.#byName.keys()].toSorted((a, b) => (a < b ? -1 : 1));
     this.#onStopped = onStopped;
   }
 
@@ -36,10 +40,13 @@ export class KeyDirectory {
 
   /** In the order of their names. Throws nothing; an unknown cursor is a place in that order like any other. */
   list(filter: KeyFilter, after: string, limit: number): Key[] {
-    return [...this.#byName.values()]
-      .filter((key) => key.name > after && matches(key, filter))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .slice(0, limit);
+    const found: Key[] = [];
+    for (const name of this.#named(filter, after)) {
+      if (found.length === limit) break;
+      const key = this.get(name);
+      if (matches(key, filter)) found.push(key);
+    }
+    return found;
   }
 
   /** Throws `not_found`. */
@@ -52,7 +59,8 @@ export class KeyDirectory {
   /** Follows a commit that made the key, or changed more than one version of it. */
   put(key: Key): void {
     const signed = this.#byName.get(key.name)?.versions.filter(isSigning) ?? [];
-    this.#byName.set(key.name, key);
+    if (!this.has(key.name)) this.#names.splice(this.#placeOf(key.name), 0, key.name);
+    this.#keep(key);
     for (const { version } of signed) {
       const now = versionOf(key, version);
       if (!isSigning(now)) this.#onStopped(key, now);
@@ -64,6 +72,37 @@ export class KeyDirectory {
     const key = changeVersion(this.get(name), number, change);
     this.put(key);
     return key;
+  }
+
+  #keep(key: Key): void {
+    this.#byName.set(key.name, key);
+    for (const { address } of key.versions) this.#byAddress.set(address, key.name);
+  }
+
+  /** Names after one, in order, of all keys that may match. */
+  *#named({ address }: KeyFilter, after: string): Generator<string, void> {
+    if (address !== undefined) {
+      const name = this.#byAddress.get(address.toLowerCase());
+      if (name !== undefined && name > after) yield name;
+      return;
+    }
+    const first = this.#placeOf(after);
+    for (let at = this.#names[first] === after ? first + 1 : first; at < this.#names.length; at++) {
+      const name = this.#names[at];
+      if (name !== undefined) yield name;
+    }
+  }
+
+  /** Where a name is, or would be, among all. */
+  #placeOf(name: string): number {
+    let low = 0;
+    let high = this.#names.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#names[middle] ?? '') < name) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
