@@ -69,8 +69,9 @@ export class TermUse {
 
   /** A new term was stored, with {@link FIRST_ENCRYPTIONS}. */
   begin(term: RootTerm): void {
+    // What was made before there was any term is under the first.
+    if (this.#term !== undefined) this.#made = 0;
     this.#term = term;
     this.#written = term.encryptions;
-    this.#made = 0;
   }
 }
