@@ -114,7 +114,7 @@ export class RekeyService {
         const { epoch } = custody;
         const to = await custody.startRekey(newSealOf(choice), secretOf(choice));
         try {
-          const shares = secret === undefined ? [] : await this.#agree(act, seal, secret);
+          const shares = secret === undefined ? [] : await this.#agree(act, secret);
           const stage = secret === undefined ? 'authorize' : 'verify';
           const times = { startedAt: now(), expiresAt: now() + EXPIRES_MS };
           const pending: Pending = { id: randomUUID(), from: seal.config, to, stage, ...times, epoch };
@@ -134,8 +134,7 @@ export class RekeyService {
   async authorize(act: RekeyAct, share: Buffer, answer: Answering = noAnswer): Promise<RekeyAnswer> {
     return await this.#parts.lock.inTurn(async () => {
       const pending = this.#require('authorize', share);
-      const { config, keyring } = this.#stored();
-      const given = this.#parts.custody.authorizeRekey(config, keyring, share);
+      const given = this.#parts.custody.authorizeRekey(share);
       const { shares, ...step } = await given.catch(async (error: unknown) => {
         await act.record({
           kind: 'seal.share_refused',
@@ -222,9 +221,9 @@ export class RekeyService {
   }
 
   /** Shows the secret in force to the signer process. @returns the texts of the new shares. */
-  async #agree(act: RekeyAct, { config, keyring }: StoredSeal, secret: Buffer): Promise<readonly Buffer[]> {
+  async #agree(act: RekeyAct, secret: Buffer): Promise<readonly Buffer[]> {
     try {
-      return (await this.#parts.custody.authorizeRekey(config, keyring, secret)).shares;
+      return (await this.#parts.custody.authorizeRekey(secret)).shares;
     } catch (error) {
       await act.record({
         kind: 'seal.rekey_refused',

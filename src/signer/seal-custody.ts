@@ -62,13 +62,8 @@ export class SealCustody {
   }
 
   /** The secret or a share of the seal in force; with it, or the last one, the texts of the new shares. */
-  async authorizeRekey(
-    config: SealConfig,
-    stored: Uint8Array,
-    given: Buffer,
-  ): Promise<Step & { readonly shares: readonly Buffer[] }> {
-    const fields = [json(config), stored, given];
-    const [step, ...shares] = await this.#send(REQUEST.authorizeRekey, fields, given);
+  async authorizeRekey(given: Buffer): Promise<Step & { readonly shares: readonly Buffer[] }> {
+    const [step, ...shares] = await this.#send(REQUEST.authorizeRekey, [given], given);
     return { ...stepOf(step), shares: shares.map(asBuffer) };
   }
 

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import {
@@ -48,24 +49,21 @@ export class Rekey {
   }
 
   /**
-   * Checks the secret of the seal in force on the keyring as it is stored.
+   * Checks the secret of the seal in force on the one that opened this process: not on what the API process says is in
+   * force, which could then have the keyring sealed with a secret of its own.
    * @returns when it is the right one, or the last of enough shares, the texts of the new shares: once.
    */
-  async authorize(
-    config: SealConfig,
-    stored: Uint8Array,
-    given: Uint8Array,
-  ): Promise<Step & { readonly shares: readonly Buffer[] }> {
+  async authorize(given: Uint8Array): Promise<Step & { readonly shares: readonly Buffer[] }> {
     const draft = this.#require();
+    const inForce = this.#vault.sealInForce();
+    const { config } = inForce;
     const gathered = config.type === 'shamir' ? this.#current.add(config, given) : undefined;
     if (gathered !== undefined && gathered.secret === undefined) return { done: false, gathered, shares: [] };
     const seal = await openSeal(config, gathered?.secret ?? given);
-    try {
-      openUnder(seal, stored).wipe();
-    } finally {
-      wipe(seal.key, gathered?.secret);
-    }
+    const right = timingSafeEqual(seal.key, inForce.key);
+    wipe(seal.key, gathered?.secret);
     if (this.#draft !== draft) throw cancelled();
+    if (!right) throw new CountersignError('wrong_password', 'this is not the secret of the seal in force');
     const { shares } = draft;
     draft.authorized = true;
     draft.shares = [];

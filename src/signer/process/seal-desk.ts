@@ -66,7 +66,7 @@ export class SealDesk {
       case REQUEST.startRekey:
         return this.#startRekey(at(fields, 0), at(fields, 1));
       case REQUEST.authorizeRekey:
-        return this.#authorizeRekey(configOf(at(fields, 0)), at(fields, 1), at(fields, 2));
+        return this.#authorizeRekey(at(fields, 0));
       case REQUEST.verifyRekey:
         return this.#verifyRekey(at(fields, 0));
       case REQUEST.adoptRekey:
@@ -138,8 +138,8 @@ export class SealDesk {
     return [Buffer.from(JSON.stringify(config))];
   }
 
-  async #authorizeRekey(config: SealConfig, stored: Uint8Array, given: Uint8Array): Promise<Fields> {
-    const { shares, ...step } = await this.#rekey.authorize(config, stored, given);
+  async #authorizeRekey(given: Uint8Array): Promise<Fields> {
+    const { shares, ...step } = await this.#rekey.authorize(given);
     return [stepJson(step), ...shares];
   }
 

@@ -77,6 +77,13 @@ export class Vault {
     this.#openKeyring();
   }
 
+  /** What the keyring is stored under; not a copy. Throws `sealed`. */
+  sealInForce(): OpenSeal {
+    this.#openKeyring();
+    if (this.#keyringSeal === undefined) throw new CountersignError('internal', 'the keyring has no seal');
+    return this.#keyringSeal;
+  }
+
   /** The keyring as it is now, sealed with this seal. */
   sealKeyringUnder(seal: OpenSeal): Buffer {
     return sealUnder(seal, this.#openKeyring());
@@ -92,10 +99,9 @@ export class Vault {
   /** The keyring with a fresh term more, sealed. Nothing is sealed under that term before {@link useTerm}. */
   prepareTerm(): { readonly term: number; readonly sealed: Buffer } {
     const keyring = this.#openKeyring();
-    if (this.#keyringSeal === undefined) throw new CountersignError('internal', 'the keyring has no seal');
     this.#grown?.wipe();
     this.#grown = keyring.addTerm();
-    return { term: this.#grown.newestTerm, sealed: sealUnder(this.#keyringSeal, this.#grown) };
+    return { term: this.#grown.newestTerm, sealed: sealUnder(this.sealInForce(), this.#grown) };
   }
 
   /** The keyring that {@link prepareTerm} made is stored: its newest term seals from now on. */
