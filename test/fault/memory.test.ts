@@ -8,6 +8,8 @@ import { wipe } from '../../src/bytes.ts';
 import { openSecret } from '../../src/keystore/envelope.ts';
 import { deriveKey } from '../../src/keystore/kdf.ts';
 import { openWith } from '../../src/keystore/seal.ts';
+import { combineShares } from '../../src/keystore/shamir.ts';
+import { parseShare } from '../../src/keystore/share.ts';
 import { addressOf, publicKeyOf } from '../../src/secp256k1.ts';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
 import { keyTables } from '../../src/storage/sqlite/keys.ts';
@@ -16,6 +18,8 @@ import { expectStatus, startService, until, type KeyAnswer, type RunningService 
 import { present, scan, whyNotReadable, type Found } from './memory-scan.ts';
 
 const SIGNATURES = 200;
+/** By the signer process while it is unsealed: the wrapping key, so that a new term of the keyring can be sealed. */
+const HELD = ['wrappingKey, bytes: 1', 'kek, bytes: 1'];
 
 const refused = await whyNot();
 const mustRun = process.env['CI'] === 'true';
@@ -119,7 +123,7 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
 
       test('initialized, then sealed: the keyring is in the signer process, then nowhere', async () => {
         expect(present(await scan(service.pid, secrets))).toEqual([]);
-        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(['kek, bytes: 1']);
+        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(HELD);
         expect(await leftWhenSealed()).toEqual([]);
       });
 
@@ -129,7 +133,7 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
           await service.admin.post('/v1/sys/unseal', { passphrase: 'wrong horse battery staple' }),
         );
         expectStatus(200, await service.admin.post('/v1/sys/unseal', { passphrase }));
-        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(['kek, bytes: 1']);
+        expect(present(await scan(service.signerPid, withPassphrase()))).toEqual(HELD);
         expect(await leftWhenSealed()).toEqual([]);
       });
 
@@ -151,6 +155,46 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
       }
     },
   );
+
+  describe('of the service with a seal in shares', () => {
+    let service: RunningService;
+    let texts: readonly string[];
+    /** Each share's value by its number, what they give, and the KEK that it opens. */
+    let secrets: { readonly [name: string]: Buffer };
+
+    beforeAll(async () => {
+      service = await startService({ args: ['--seal', 'shamir'] });
+      const seal = { type: 'shamir', shares: 3, threshold: 2 };
+      const answer = await service.admin.post<{ shares: readonly string[] }>('/v1/sys/init', { seal });
+      texts = expectStatus(201, answer).shares;
+      secrets = await openShared(service.data, texts);
+    });
+    afterAll(async () => {
+      wipe(...Object.values(secrets ?? {}));
+      await service?.stop();
+    });
+
+    test('initialized: the key that the shares give is in the signer process, and no share', async () => {
+      expect(present(await scan(service.signerPid, secrets))).toEqual(HELD);
+      expect(present(await scan(service.pid, secrets))).toEqual([]);
+    });
+
+    test('sealed: nothing in either; with one share given, that one in the signer process', async () => {
+      expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+      expect(present(await scan(service.signerPid, secrets))).toEqual([]);
+      expectStatus(200, await service.admin.post('/v1/sys/unseal', { share: texts[2] }));
+      expect(present(await scan(service.signerPid, secrets))).toEqual(['share3, bytes: 1']);
+      expect(present(await scan(service.pid, secrets))).toEqual([]);
+    });
+
+    test('unsealed with the second, then sealed: the shares are gone at once, the key with the seal', async () => {
+      expectStatus(200, await service.admin.post('/v1/sys/unseal', { share: texts[0] }));
+      expect(present(await scan(service.signerPid, secrets))).toEqual(HELD);
+      expectStatus(200, await service.admin.post('/v1/sys/seal', {}));
+      expect(present(await scan(service.signerPid, secrets))).toEqual([]);
+      expect(present(await scan(service.pid, secrets))).toEqual([]);
+    });
+  });
 });
 
 /** What must be in the signer process only, while it is unsealed. A type and not an interface: it is scanned by name. */
@@ -198,6 +242,24 @@ async function openWrapped(data: string, passphrase: string): Promise<{ wrapping
     if (config.type !== 'passphrase') throw new Error(`the seal is of type ${config.type}`);
     const opened = await openWith(config, Buffer.from(passphrase), keyring);
     return { wrappingKey: await deriveKey(Buffer.from(passphrase), config.kdf), kek: opened.kek(1) };
+  } finally {
+    close();
+  }
+}
+
+/** What the shares hold, the key that they give, and the KEK that it opens. */
+async function openShared(
+  data: string,
+  texts: readonly string[],
+): Promise<{ readonly [name: string]: Buffer }> {
+  const shares = texts.map((text) => parseShare(Buffer.from(text)));
+  const wrappingKey = combineShares(shares.slice(0, 2));
+  const { db, close } = openForReading(data);
+  try {
+    const { config, keyring } = sealTables(db).seal()!;
+    const kek = (await openWith(config, wrappingKey, keyring)).kek(1);
+    const values = shares.map(({ number, value }) => [`share${number}`, value] as const);
+    return { ...Object.fromEntries(values), wrappingKey, kek };
   } finally {
     close();
   }
