@@ -46,7 +46,7 @@ const TERM_OF_SEALED = 'substr(sealed, 2, 4)';
 const NOTHING = new Uint8Array(0);
 
 export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
-  const allKeys = db.prepare('SELECT * FROM keys ORDER BY name');
+  const allKeys = db.prepare('SELECT * FROM keys ORDER BY id');
   const allVersions = db.prepare(
     `SELECT key_id, version, address, public_key, state, origin, created_at, last_used_at, superseded_at,
        compromised_at, destroy_at, destroyed_at, state_reason, state_changed_at
@@ -96,8 +96,16 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
 
   return {
     keys: () => {
-      const versions = Map.groupBy(allVersions.all() as unknown as VersionRow[], (row) => row.key_id);
-      return (allKeys.all() as unknown as KeyRow[]).map((row) => toKey(row, versions.get(row.id) ?? []));
+      // Row by row, in one order: of a hundred thousand keys, the rows would take more memory than the keys.
+      const versions = allVersions.iterate() as IterableIterator<unknown> as Iterator<VersionRow, undefined>;
+      let next = versions.next();
+      const keys: Key[] = [];
+      for (const row of allKeys.iterate() as IterableIterator<unknown> as IterableIterator<KeyRow>) {
+        const own: VersionRow[] = [];
+        for (; next.value?.key_id === row.id; next = versions.next()) own.push(next.value);
+        keys.push(toKey(row, own));
+      }
+      return keys.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     },
 
     sealedKey: (keyId, version) => {
