@@ -56,9 +56,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   bootstrap: [...FOUNDATION, 'files', 'config', 'keystore', 'policy', 'audit', 'access', 'signer'],
-  main: [
+  composition: [
     ...FOUNDATION,
-    ...STARTING,
+    'bootstrap',
+    'config',
+    'log',
+    'metrics',
     'keystore',
     'policy',
     'audit',
@@ -70,6 +73,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
     'storage',
   ],
+  periodic: ['log'],
+  main: [...STARTING, 'composition', 'periodic', 'audit', 'policy', 'http'],
   cli: [
     ...FOUNDATION,
     'backup',
@@ -162,12 +167,12 @@ describe('architecture', () => {
     expect(imports.filter(({ target }) => !files.includes(target) && target !== 'package.json')).toEqual([]);
   });
 
-  it('builds storage only in the main and the command line', () => {
+  it('builds storage only in the composition root and the command line', () => {
     const users = new Set(
       imports.filter(({ target }) => unitOf(target) === 'storage').map(({ file }) => unitOf(file)),
     );
-    expect(users).toContain('main');
-    expect([...users].filter((unit) => !['cli', 'main', 'storage'].includes(unit))).toEqual([]);
+    expect(users).toContain('composition');
+    expect([...users].filter((unit) => !['cli', 'composition', 'storage'].includes(unit))).toEqual([]);
   });
 
   it.each(SEEN)('lets %s see of %s no more than it shares', (unit, other, seen) => {
@@ -178,7 +183,16 @@ describe('architecture', () => {
   it('keeps the signer process away from everything that it must not reach', () => {
     const reached = reachableFrom('src/signer/process/main.ts');
     expect(reached.size).toBeGreaterThan(10);
-    const forbidden = new Set([...STARTING, 'storage', 'http', 'access', 'cli', 'main', 'policy']);
+    const forbidden = new Set([
+      ...STARTING,
+      'storage',
+      'http',
+      'access',
+      'cli',
+      'main',
+      'composition',
+      'policy',
+    ]);
     expect([...reached].filter((file) => forbidden.has(unitOf(file)))).toEqual([]);
     for (const file of reached) {
       const text = readFileSync(path.join(ROOT, file), 'utf8');
