@@ -21,7 +21,7 @@ export interface PreparedBackup {
   readonly size: number;
   readonly pieces: AsyncIterable<Uint8Array>;
   /** Always, in the end: removes the copy. */
-  discard(): void;
+  readonly discard: () => void;
 }
 
 /** Makes backups of a data directory, one at a time. */

@@ -4,7 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { asBuffer } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { decrypt, type Unlock } from './age.ts';
-import { decodeHead, partOf, plainSize, type BackupHeader } from './header.ts';
+import { decodeHead, plainSize, type BackupHeader } from './header.ts';
 
 /** A backup whose header has been read. What is behind that is not checked yet. */
 export interface OpenBackup {
@@ -142,9 +142,4 @@ class Pieces {
       yield taken;
     }
   }
-}
-
-/** Whether the backup has the key of the `file` seal in it. */
-export function holdsSealKey(header: BackupHeader): boolean {
-  return partOf(header, 'seal.key') !== undefined;
 }

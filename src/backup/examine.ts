@@ -1,6 +1,6 @@
 import { verifyLog, type VerifyReport } from '../audit/verify/log.ts';
 import { CountersignError } from '../errors.ts';
-import { canonicalize, type JsonValue } from '../jcs.ts';
+import { canonicalize } from '../jcs.ts';
 import { snapshotFactsSchema, type BackupHeader } from './header.ts';
 import { compareOutside, type HeldOutside, type Lost } from './outside.ts';
 import type { SnapshotFiles } from './snapshot.ts';
@@ -34,11 +34,10 @@ export async function examine(
   onProgress?: (done: number, total: number) => void,
 ): Promise<Examined> {
   const found = files.facts(file);
-  // A database may well name another newest checkpoint than an older reader expects, but never than its own header.
   const said = Object.fromEntries(
     Object.keys(snapshotFactsSchema.shape).map((name) => [name, header[name as keyof typeof found]]),
   );
-  if (canonicalize(said as JsonValue) !== canonicalize(found as JsonValue))
+  if (canonicalize(said) !== canonicalize(found))
     throw new CountersignError(
       'unprocessable',
       'the header of the backup does not say what its database holds',
@@ -49,7 +48,8 @@ export async function examine(
     const message = 'the backup is of a service that was not initialized: nothing in its log is signed';
     throw new CountersignError('unprocessable', message);
   }
-  const { source, close } = files.openLog(file);
+  const opened = files.openLog(file);
+  const { source } = opened;
   try {
     const { trusted, lost } = compareOutside(held, found, source);
     const log = await verifyLog(source, {
@@ -69,6 +69,6 @@ export async function examine(
       ...(lost !== undefined && { lost }),
     };
   } finally {
-    close();
+    opened.close();
   }
 }

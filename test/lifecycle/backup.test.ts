@@ -16,7 +16,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encrypt } from '../../src/backup/age.ts';
-import { RESTORE_STAGES } from '../../src/backup/restore.ts';
+import { RESTORE_STAGES, type RestoreStage } from '../../src/backup/restore.ts';
 import { jsonOf, runCli, type Ran } from '../cli/run.ts';
 import { transfer } from '../http/running.ts';
 import {
@@ -56,6 +56,8 @@ let identity: string;
 let recipient: string;
 let identityFile: string;
 let created: Created;
+/** What the load was answered while the backup was made. */
+let loaded: readonly number[];
 const place = makeDirectory();
 const backup = path.join(place, 'under-load.age');
 const sealKey = path.join(place, 'seal.key');
@@ -75,10 +77,10 @@ const readiness = async ({ url }: RunningService): Promise<{ ready: boolean; rea
 /** Signs transactions and messages until it is told to stop; what it was answered. */
 function startLoad(running: RunningService): () => Promise<number[]> {
   let nonce = 0;
-  let stopped = false;
+  const stopped = new AbortController();
   const statuses: number[] = [];
   const caller = async (): Promise<void> => {
-    while (!stopped) {
+    while (!stopped.signal.aborted) {
       const { status } =
         nonce % 2 === 0
           ? await running.demo.post('/v1/keys/demo/sign/transaction', transfer(nonce++))
@@ -88,7 +90,7 @@ function startLoad(running: RunningService): () => Promise<number[]> {
   };
   const callers = Array.from({ length: CALLERS }, caller);
   return async () => {
-    stopped = true;
+    stopped.abort();
     await Promise.all(callers);
     return statuses;
   };
@@ -108,8 +110,7 @@ beforeAll(async () => {
   await until(() => logSize(service.data) > 200, 20_000);
   created = jsonOf(await cli('create', '--to', backup, '--recipient', recipient, '--json')) as Created;
   const statuses = await stop();
-  expect(statuses.length).toBeGreaterThan(100);
-  expect(new Set(statuses)).toEqual(new Set([200]));
+  loaded = statuses;
 });
 afterAll(async () => await service?.stop());
 
@@ -120,6 +121,11 @@ function logSize(data: string): number {
 }
 
 describe('a backup of a service under load', () => {
+  it('holds up none of its requests', () => {
+    expect(loaded.length).toBeGreaterThan(100);
+    expect(new Set(loaded)).toEqual(new Set([200]));
+  });
+
   it('is an entry with what is in it, before it leaves', () => {
     const log = logOf(service.data);
     const entry = log.all().map(entryOf)[created.entry!]!;
@@ -214,7 +220,14 @@ describe('a backup made beside the service', () => {
     expect((jsonOf(tested) as Verified).restoreTest).toMatchObject({ opened: 3 });
     const target = inPlace('with-seal');
     const done = await cli2(
-      ...['restore', file, '--passphrase-file', passphrase(), '--vkey', vkey, '--data', target],
+      'restore',
+      file,
+      '--passphrase-file',
+      passphrase(),
+      '--vkey',
+      vkey,
+      '--data',
+      target,
     );
     expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('WARNING: seal.key came out') });
     expect(readFileSync(path.join(target, 'seal.key'))).toEqual(readFileSync(sealKey));
@@ -381,17 +394,15 @@ describe('a restored directory', () => {
     const audit = await runCli(['audit', 'verify', '--data', target, '--vkey', vkey, '--save', trusted]);
     expect(audit, audit.stderr).toMatchObject({ code: 0 });
     const next = await runCli([
-      ...[
-        'backup',
-        'create',
-        '--data',
-        target,
-        '--to',
-        inPlace('next.age'),
-        '--recipient',
-        recipient,
-        '--json',
-      ],
+      'backup',
+      'create',
+      '--data',
+      target,
+      '--to',
+      inPlace('next.age'),
+      '--recipient',
+      recipient,
+      '--json',
     ]);
     expect(jsonOf(next)).toMatchObject({ epoch: 2 });
   });
@@ -417,41 +428,51 @@ describe('a restored directory', () => {
 });
 
 describe('a restore that is killed', () => {
-  it.each(RESTORE_STAGES)('at stage %s leaves nothing that starts, or all of it', async (stage) => {
+  /** What it leaves beside each other. */
+  const killedAt = async (stage: RestoreStage): Promise<{ target: string; left: string[] }> => {
     const parent = path.join(place, `killed-${stage}`);
     mkdirSync(parent);
     const target = path.join(parent, 'data');
     const order = JSON.stringify({ file: backup, identity, target, vkey, stage });
     const child = spawn(process.execPath, [path.resolve(import.meta.dirname, 'restore-child.ts'), order]);
     const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    expect(signal).toBe('SIGKILL');
+    if (signal !== 'SIGKILL') throw new Error(`it did not get to ${stage}`);
+    return { target, left: readdirSync(parent).map((name) => path.join(parent, name)) };
+  };
 
-    const left = readdirSync(parent).map((name) => path.join(parent, name));
-    expect(left).toHaveLength(1);
-    const start = ['--listen', '127.0.0.1:0', '--log-level', 'error', '--data'];
-    if (stage === 'finished') {
-      expect(left).toEqual([target]);
-      const refused = await restoreTo(target);
-      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('is not empty') });
-      const restored = await startService({ data: target });
-      expect((await readiness(restored)).reasons).toEqual([expect.stringContaining('was restored')]);
-      await restored.stop();
-      return;
-    }
-    for (const data of new Set([target, ...left])) {
-      const { code, stderr } = await refusedStart([...start, data]);
-      expect({ code, stderr }).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining('left of a restore'),
+  it.each(RESTORE_STAGES.filter((stage) => stage !== 'finished'))(
+    'at stage %s leaves nothing that starts',
+    async (stage) => {
+      const { target, left } = await killedAt(stage);
+      expect(left).toHaveLength(1);
+      const start = ['--listen', '127.0.0.1:0', '--log-level', 'error', '--data'];
+      for (const data of new Set([target, ...left])) {
+        const { code, stderr } = await refusedStart([...start, data]);
+        expect({ code, stderr }).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('left of a restore'),
+        });
+      }
+      const after = readdirSync(path.dirname(target));
+      expect(after.map((name) => path.join(path.dirname(target), name))).toEqual(left);
+      // Only what has the name of the directory itself is in the way.
+      const again = await restoreTo(target);
+      expect(again).toMatchObject({
+        code: stage === 'renamed' ? 1 : 0,
+        stderr: expect.stringContaining('broken off'),
       });
-    }
-    expect(readdirSync(parent).map((name) => path.join(parent, name))).toEqual(left);
-    const again = await restoreTo(target);
-    if (stage === 'renamed') {
-      expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('broken off') });
-    } else {
-      expect(again, again.stderr).toMatchObject({ code: 0, stderr: expect.stringContaining('broken off') });
-    }
+    },
+  );
+
+  it('at its end leaves all of it, and nothing else', async () => {
+    const { target, left } = await killedAt('finished');
+    expect(left).toEqual([target]);
+    expect(readdirSync(target)).toEqual(['countersign.db']);
+    const refused = await restoreTo(target);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('is not empty') });
+    const restored = await startService({ data: target });
+    expect((await readiness(restored)).reasons).toEqual([expect.stringContaining('was restored')]);
+    await restored.stop();
   });
 });
 

@@ -19,7 +19,9 @@ const takenOverShape = z.strictObject({
     .strictObject({ from: z.int(), to: z.int() })
     .optional()
     .meta({ description: 'Entries that are known to be lost, as far as the restore was told of them.' }),
-  warnings: z.array(z.string()).meta({ description: 'What this service does not know of the time in between.' }),
+  warnings: z
+    .array(z.string())
+    .meta({ description: 'What this service does not know of the time in between.' }),
 });
 
 /** Backups, and taking over from the service that one was made of. */
@@ -40,11 +42,14 @@ export function backupRoutes({ backups, fence, seal }: Service): Route[] {
             .array(z.string().min(1).max(4_096))
             .min(1)
             .max(32)
-            .meta({ description: 'Public keys of age, `age1…`: whoever holds one of their identities can open it.' }),
+            .meta({
+              description: 'Public keys of age, `age1…`: whoever holds one of their identities can open it.',
+            }),
         }),
         answer: {
           status: 200,
-          description: 'The backup. `Countersign-Backup-Sha256` is of the database in it, and is in the entry, too.',
+          description:
+            'The backup. `Countersign-Backup-Sha256` is of the database in it, and is in the entry, too.',
           mediaType: 'application/octet-stream',
         },
       },

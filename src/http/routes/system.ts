@@ -111,7 +111,7 @@ export function statusOf(service: Service): Answer {
 
 function fencingOf({ fence }: Service): { readonly [name: string]: JsonValue } {
   const { epoch, restored } = fence.status();
-  return { epoch, ...(restored !== undefined && { restored: { ...restored } as JsonValue }) };
+  return { epoch, ...(restored !== undefined && { restored: { ...restored } }) };
 }
 
 function outsideOf({ exposed, witnessed, anchored }: OutsideStatus): { readonly [name: string]: JsonValue } {

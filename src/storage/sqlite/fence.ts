@@ -5,7 +5,7 @@ import {
   type FenceWrites,
   type RestoredFrom,
 } from '../../backup/fence.ts';
-import { canonicalize, type JsonValue } from '../../jcs.ts';
+import { canonicalize } from '../../jcs.ts';
 import { parseWith } from '../../schema.ts';
 
 const MARK = 'restored_from';
@@ -39,5 +39,5 @@ export function fenceReads(db: DatabaseSync): FenceReads {
 }
 
 export function setMark(db: DatabaseSync, restored: RestoredFrom): void {
-  db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(MARK, canonicalize(restored as JsonValue));
+  db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(MARK, canonicalize(restored));
 }
