@@ -11,7 +11,11 @@ const NEWLINE = 0x0a;
 /** Reads it anew each time, without the newline at its end; the caller wipes it. What it returns throws `unavailable`. */
 export function passphraseSource(place: PassphrasePlace): () => Buffer {
   const name = 'file' in place ? place.file : `file descriptor ${place.fd}`;
+  let spent = false;
   return () => {
+    // Its number is another file's by now.
+    if (spent) throw refused(`${name} has been read, and can't be read again`);
+    spent = 'fd' in place;
     const bytes = readPlace(place, name);
     const end = bytes.at(-1) === NEWLINE ? bytes.length - 1 : bytes.length;
     const passphrase = Buffer.from(new ArrayBuffer(end));

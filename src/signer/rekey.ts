@@ -5,10 +5,7 @@ import { CountersignError, invalidField } from '../errors.ts';
 import type { SealConfig } from '../keystore/seal.ts';
 import { SHARES_KEPT_MS, type Step } from './gathered.ts';
 import {
-  gatheredDetail,
   newSealOf,
-  refusal,
-  sealDetail,
   secretOf,
   type PassphraseChoice,
   type SealKeyFile,
@@ -17,25 +14,13 @@ import {
   type SharesChoice,
   type StoredSeal,
 } from './seal.ts';
+import { changeDetail, statusOf, type Pending, type RekeyStatus } from './rekey-status.ts';
+import { gatheredDetail, refusal } from './seal-entries.ts';
 import type { SealCustody } from './seal-custody.ts';
 import type { SealLock } from './seal-lock.ts';
 
 /** What a seal can be changed to. */
 export type RekeyChoice = PassphraseChoice | SharesChoice;
-
-export interface RekeyStatus {
-  readonly id: string;
-  readonly from: { readonly [name: string]: string | number };
-  readonly to: { readonly [name: string]: string | number };
-  /** `authorize`: shares of the seal in force are awaited. `verify`: the new secret, to be shown to open. */
-  readonly stage: 'authorize' | 'verify';
-  /** Where the stage takes shares: how many there are, and are needed. */
-  readonly have?: number;
-  readonly threshold?: number;
-  /** RFC 3339. */
-  readonly startedAt: string;
-  readonly expiresAt: string;
-}
 
 /** With the step that makes the current seal agree: the texts of the new shares, once. The caller wipes them. */
 export interface RekeyAnswer {
@@ -50,19 +35,6 @@ export interface RekeyParts {
   readonly keyFile: SealKeyFile;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-}
-
-interface Pending {
-  readonly id: string;
-  readonly from: SealConfig;
-  readonly to: SealConfig;
-  readonly stage: RekeyStatus['stage'];
-  /** Shares that the signer process holds, until that time. */
-  readonly gathered?: { readonly have: number; readonly until: number } | undefined;
-  readonly startedAt: number;
-  readonly expiresAt: number;
-  /** Of the custody: after a sealing or a loss of the signer process nothing of it is left. */
-  readonly epoch: number;
 }
 
 type RekeyAct = Act<SealWrites>;
@@ -308,22 +280,4 @@ export class RekeyService {
       throw invalidField('current', `must be absent: the seal in force is a ${type}`);
     return type === 'file' ? this.#parts.keyFile.read() : passphrase;
   }
-}
-
-function changeDetail({ id, from, to }: Pending): { readonly [name: string]: string | number } {
-  const { type, ...rest } = sealDetail(to);
-  return { id, from: from.type, to: type ?? '', ...rest };
-}
-
-function statusOf({ id, from, to, stage, gathered, startedAt, expiresAt }: Pending): RekeyStatus {
-  const awaited = stage === 'authorize' ? from : to;
-  return {
-    id,
-    from: sealDetail(from),
-    to: sealDetail(to),
-    stage,
-    ...(awaited.type === 'shamir' && { have: gathered?.have ?? 0, threshold: awaited.threshold }),
-    startedAt: new Date(startedAt).toISOString(),
-    expiresAt: new Date(expiresAt).toISOString(),
-  };
 }

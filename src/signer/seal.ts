@@ -4,9 +4,10 @@ import { CountersignError } from '../errors.ts';
 import { newKdfParams, type KdfChoice } from '../keystore/kdf.ts';
 import type { NewSeal, SealConfig, SharedSealConfig } from '../keystore/seal.ts';
 import type { Custody } from './custody.ts';
-import { SHARES_KEPT_MS, type Step } from './gathered.ts';
+import { SHARES_KEPT_MS } from './gathered.ts';
 import { logKeyName, type LogKeyWrites } from './log-key.ts';
 import type { SealCustody } from './seal-custody.ts';
+import { gatheredDetail, refusal, sealDetail } from './seal-entries.ts';
 import type { SealLock } from './seal-lock.ts';
 import { FIRST_ENCRYPTIONS, type TermUse, type TermWrites } from './term-use.ts';
 
@@ -284,29 +285,4 @@ export function newSealOf(choice: SealChoice): NewSeal {
 /** The secret that a choice brings; of shares, none: their key is made. */
 export function secretOf(choice: PassphraseChoice | SharesChoice): Buffer {
   return choice.type === 'passphrase' ? choice.passphrase : Buffer.alloc(0);
-}
-
-/** What an entry says of a seal. */
-export function sealDetail(config: SealConfig): { readonly [name: string]: string | number } {
-  if (config.type !== 'shamir') return { type: config.type };
-  const { type, shares, threshold, set } = config;
-  return { type, shares, threshold, set };
-}
-
-/** What an entry says of a share that was given. */
-export function gatheredDetail(
-  use: 'unseal' | 'authorize' | 'verify',
-  { gathered }: Step,
-): { readonly [name: string]: string | number } {
-  if (gathered === undefined) throw new CountersignError('internal', 'a share was given that nobody counted');
-  const { number, have, threshold, set } = gathered;
-  return { use, number, have, threshold, set };
-}
-
-/** What an entry says of one that was refused. */
-export function refusal(
-  use: 'unseal' | 'authorize' | 'verify',
-  error: unknown,
-): { readonly [name: string]: string } {
-  return { use, reason: error instanceof CountersignError ? error.message : 'unknown' };
 }
