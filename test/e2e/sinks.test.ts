@@ -157,7 +157,7 @@ it('that cannot be used keep the service from starting, with the setting that is
 });
 
 it('get the kinds of entries they ask for, over a kill, and are never behind for what they do not', async () => {
-  const kinds = 'kinds: [key.*, service.started]';
+  const kinds = 'kinds: [key.*, alert.*, service.started]';
   service = await start(kinds);
   const wanted = (): number[] => {
     const log = logOf(at('data'));
@@ -165,7 +165,7 @@ it('get the kinds of entries they ask for, over a kill, and are never behind for
       return log
         .all()
         .map(entryOf)
-        .filter(({ kind }) => kind.startsWith('key.') || kind === 'service.started')
+        .filter(({ kind }) => /^(?:key|alert)\./.test(kind) || kind === 'service.started')
         .map(({ index }) => index);
     } finally {
       log.close();
@@ -176,7 +176,9 @@ it('get the kinds of entries they ask for, over a kill, and are never behind for
   for (let life = 0; life < 2; life++) {
     const running = service;
     await Promise.all(upTo(40).map((i) => sign(running, `${life} ${i}`)));
-    expectStatus(201, await admin(running).post('/v1/keys', { name: `key-${life}` }));
+    expectStatus(201, await admin(running).post('/v1/keys', { name: `key-${life}`, canary: true }));
+    const stolen = running.client(readFileSync(at('data/demo.token'), 'utf8').trim());
+    expectStatus(403, await stolen.post(`/v1/keys/key-${life}/sign/message`, { message: 'mine' }));
     await Promise.all(upTo(40).map((i) => sign(running, `${life} ${i}`)));
     await running.kill();
     service = await start(kinds);
@@ -189,6 +191,8 @@ it('get the kinds of entries they ask for, over a kill, and are never behind for
   };
   expect(await until(async () => (await lag()) === '0', 15_000)).toBe(true);
   expect(firsts(received)).toEqual(wanted());
+  // Two starts before the last one, three keys and two alerts.
+  expect(firsts(received).length).toBe(3 + 3 + 2);
   await running.stop();
 });
 

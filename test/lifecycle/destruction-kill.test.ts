@@ -12,7 +12,6 @@ import {
   startService,
   until,
   type KeyAnswer,
-  type Problem,
   type RunningService,
   type SignAnswer,
 } from '../service.ts';
@@ -114,7 +113,7 @@ it.each([
     const running = await startClocked({ data, clockMs: LATER });
     service = running;
     expect(await until(async () => (await stateOf(running)) === 'destroyed', 10_000)).toBe(true);
-    const refused = await running.demo.post<Problem>('/v1/keys/demo/sign/message', { message: 'too late' });
+    const refused = await running.demo.post('/v1/keys/demo/sign/message', { message: 'too late' });
     expect([refused.status, refused.body.code]).toEqual([409, 'key_state']);
     expect((await running.admin.post(`${ROUTE}/cancel-destruction`, { reason: 'please' })).status).toBe(409);
     await running.stop();
