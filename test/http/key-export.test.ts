@@ -1,9 +1,10 @@
 import { Wallet } from 'ethers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { exportedShape } from '../../src/http/shapes.ts';
 import { must, run, SILENT, statuses, type Answered, type Client, type Running } from './running.ts';
 import { wrap } from './wrapping.ts';
 
-/** Who may export which key, by whose consent. */
+/** `POST /v1/keys/{name}/export`: who may export which key, by whose consent. */
 const POLICY = `
 apiVersion: countersign/policy/v1
 revision: 1
@@ -93,6 +94,7 @@ describe('an export', () => {
     must(await vote(bob, id));
 
     const { body } = must(await post({ request: id, password: PASSWORD }));
+    exportedShape.parse(body);
     expect(await open(body.keystore, PASSWORD)).toBe(await addressOf());
     expect(body.keystore.crypto.kdfparams).toMatchObject({ n: 131072, r: 8, p: 1 });
     expect(body.key).toMatchObject({ name: key, version: 1 });

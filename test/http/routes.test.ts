@@ -148,12 +148,16 @@ test('changing the seal, and renewing the root key', async () => {
 test('keys', async () => {
   const { body: made } = await call(admin, 'POST /v1/keys', {}, { name: 'treasury', tags: ['hot', 'eu'] });
   expect(made).toMatchObject({ name: 'treasury', tags: ['hot', 'eu'], state: 'enabled', primary: 1 });
-  expect((await call(signer, 'GET /v1/keys/{name}', { name: 'treasury' })).body).toEqual(made);
+  const { canary, ...shown } = made;
+  expect(canary).toBe(false);
+  expect((await call(signer, 'GET /v1/keys/{name}', { name: 'treasury' })).body).toEqual(shown);
 
   const wallet = Wallet.createRandom();
   const source = { type: 'private-key', privateKey: wallet.privateKey };
   const { body: imported } = await call(admin, 'POST /v1/keys/import', {}, { name: 'imported', source });
   expect(imported.versions[0]).toMatchObject({ origin: 'imported', address: wallet.address.toLowerCase() });
+  const { body: wrapping } = await call(admin, 'POST /v1/keys/import/wrapping-key', {}, {});
+  expect(wrapping).toMatchObject({ publicKey: expect.stringMatching(/^0x[0-9a-f]{64}$/) });
 
   const names = async (parameters: Record<string, string>): Promise<string[]> =>
     (await call(signer, 'GET /v1/keys', parameters)).body.items.map(({ name }: Json) => name);
@@ -542,6 +546,7 @@ test('a signature waits for the consent of two, and is made once', async () => {
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'GET /v1/audit/stream': 'audit-stream.test.ts',
   'POST /v1/audit/split-view/acknowledge': '../e2e/witnesses.test.ts',
+  'POST /v1/keys/{name}/export': 'key-export.test.ts',
   'POST /v1/sys/backup': 'backup.test.ts',
   'POST /v1/sys/take-over': 'backup.test.ts',
 };
