@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SealAttempts } from '../../src/access/seal-attempts.ts';
 import { RateLimited } from '../../src/access/throttle.ts';
 
-function attempts(): { readonly made: SealAttempts; advance(seconds: number): void } {
+function attempts(): { readonly made: SealAttempts; readonly advance: (seconds: number) => void } {
   let now = 0;
   return {
     made: new SealAttempts(() => now),

@@ -103,7 +103,7 @@ describe('the signer process', () => {
     await custody.unload(key.identity);
     await custody.sign(key, 'message', preimage);
     process.kill(supervisor.pid!, 'SIGKILL');
-    await custody.unload(key.identity);
+    await expect(custody.unload(key.identity)).resolves.toBeUndefined();
   });
 
   it('wipes the secrets that it was handed', async () => {
@@ -264,7 +264,11 @@ describe('the link', () => {
   it('refuses what is too large before it is sent', async () => {
     await custody.createKeyring(FILE, randomBytes(32));
     const pid = supervisor.pid;
-    const large = new TransferCustody(custody).importKeystore(GENERATED, { padding: 'x'.repeat(1 << 20) }, Buffer.from('p'));
+    const large = new TransferCustody(custody).importKeystore(
+      GENERATED,
+      { padding: 'x'.repeat(1 << 20) },
+      Buffer.from('p'),
+    );
     await expect(large).rejects.toMatchObject({ code: 'payload_too_large' });
     expect(supervisor.pid).toBe(pid);
     expect(supervisor.state).toBe('ready');
