@@ -47,6 +47,8 @@ export class ApiError extends CountersignError {
 
 /** Opening a keystore or a seal takes seconds; the service itself gives up after 30. */
 const TIMEOUT_MS = 60_000;
+/** What a long answer may take to begin; the service gives up a connection on which nothing happens for as long. */
+const PREPARING_MS = 150_000;
 /** The largest page that lists with a `limit` give. */
 export const PAGE_SIZE = 1_000;
 
@@ -102,7 +104,8 @@ export function createClient(
   ): Promise<Streamed> {
     const given = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
     const type = body !== undefined && { 'content-type': 'application/json' };
-    const exchange = { ...given, headers: { ...authorization, ...type, ...headers }, timeoutMs: TIMEOUT_MS };
+    const timeoutMs = body === undefined ? TIMEOUT_MS : PREPARING_MS;
+    const exchange = { ...given, headers: { ...authorization, ...type, ...headers }, timeoutMs };
     let opened: Opened;
     try {
       opened = await transport.open(target(path, query), exchange, signal);
