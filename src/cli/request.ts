@@ -144,9 +144,10 @@ function requestText(request: SigningRequest): string {
     '',
     'What it does:',
     ...what,
-    '',
-    'As it would be signed:',
-    printableJson(request.intent),
+    // Of an export, nothing is.
+    ...(request.operation === 'key.export'
+      ? []
+      : ['', 'As it would be signed:', printableJson(request.intent)]),
   ].join('\n');
 }
 
