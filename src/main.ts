@@ -59,7 +59,8 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
     await checkpointer.current().catch(() => undefined);
     checkpointer.start();
     clock.start(time);
-    sinks.start();
+    // Receivers know the old service's entries under the same indexes.
+    parts.fence.whenLifted(() => sinks.start());
     const periodic = await startPeriodic(parts, log);
     log.info('service.listening', { address: server.url });
 
@@ -110,14 +111,23 @@ async function openSeal(config: Config, { fence, sealing, system }: Parts): Prom
 
 /** What a crash has left undone goes on at once, and the rest when it is due. */
 async function startPeriodic(parts: Parts, log: Log): Promise<Periodic> {
-  const { storage, audit, ledger, destruction, rotation, sealing } = parts;
+  const { storage, audit, ledger, destruction, fence, rotation, sealing } = parts;
   const periodic = new Periodic(log);
-  const destroy = (): Promise<void> => destruction.tick(new Date());
+  // A restored service does nothing of its own accord, and tells nobody of it, before it has taken over.
+  const live = (work: () => Promise<void>) => async (): Promise<void> => {
+    if (fence.hindrance === undefined) await work();
+  };
+  const destroy = live(() => destruction.tick(new Date()));
+  const rotate = live(() => rotation.tick());
   await periodic.once('destruction.failed', destroy);
-  await rotation.tick();
+  await rotate();
   periodic.every(DESTRUCTION_MS, 'destruction.failed', destroy);
-  periodic.every(ROTATION_MS, 'rotation.failed', () => rotation.tick());
-  periodic.every(SEALING_MS, 'seal.tick_failed', () => sealing.tick());
+  periodic.every(ROTATION_MS, 'rotation.failed', rotate);
+  periodic.every(
+    SEALING_MS,
+    'seal.tick_failed',
+    live(() => sealing.tick()),
+  );
   periodic.every(HOUSEKEEPING_MS, 'housekeeping.failed', () => {
     const time = new Date(Date.now() - KEEP_ANSWERS_MS).toISOString();
     audit.writeBeside(() => {

@@ -47,6 +47,7 @@ export interface FenceStatus {
  */
 export class Fence {
   readonly #reads: FenceReads;
+  readonly #waiting: (() => void)[] = [];
   /** Asked for with every signature. */
   #restored: RestoredFrom | undefined;
 
@@ -64,6 +65,12 @@ export class Fence {
       'that it was taken of may still run: stop that one for good, then take over (countersign backup take-over --reason …, or ' +
       'start with --take-over REASON). Until then nothing is unsealed or signed here'
     );
+  }
+
+  /** Does it now, or when the service takes over. */
+  whenLifted(work: () => void): void {
+    if (this.#restored === undefined) work();
+    else this.#waiting.push(work);
   }
 
   status(): FenceStatus {
@@ -109,6 +116,7 @@ export class Fence {
       return { ...about, warnings: dangersOf(restored) };
     });
     this.#restored = undefined;
+    for (const work of this.#waiting.splice(0)) work();
     return taken;
   }
 }

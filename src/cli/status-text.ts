@@ -21,6 +21,7 @@ export function statusText(url: string, status: Status): string {
     ['rekey', rekey && `${rekey.stage}, to ${sealText(rekey.to)}; expires ${rekey.expiresAt}`],
     ['rewrap', rewrap?.state === 'running' ? `${rewrap.done} of ${rewrap.total}` : undefined],
     ['policy', policy === null ? undefined : `revision ${policy.revision}, ${policy.hash}`],
+    ['fencing epoch', epochText(status.fencing)],
     ['audit log', `${audit.size} entries, ${audit.origin}`],
     ...audit.sinks.map((sink): [string, string] => [`audit sink ${sink.name}`, sinkText(sink)]),
     ...outsideText(audit),
@@ -90,4 +91,10 @@ function holderText({
   readonly problem?: string | undefined;
 }): string {
   return `${size} entries${problem === undefined ? '' : `; ${problem}`}`;
+}
+
+/** Of a service that was never restored there is nothing to say. */
+function epochText({ epoch, restored }: Status['fencing']): string | undefined {
+  if (restored !== undefined) return `${epoch}, restored from a backup and not taken over`;
+  return epoch === 1 ? undefined : String(epoch);
 }

@@ -349,7 +349,10 @@ describe('a restored directory', () => {
     copyFileSync(sealKey, path.join(target, 'seal.key'));
     copyFileSync(path.join(service.data, 'admin.token'), path.join(target, 'admin.token'));
     copyFileSync(path.join(service.data, 'demo.token'), path.join(target, 'demo.token'));
-    let restored = await startService({ data: target });
+    const [config, sink] = [inPlace('sink.yaml'), inPlace('sink.jsonl')];
+    writeFileSync(config, stringify({ audit: { sinks: [{ name: 'line', type: 'file', path: sink }] } }));
+    const args = ['--config', config];
+    let restored = await startService({ data: target, args });
     const { ready, reasons } = await readiness(restored);
     expect({ ready, reasons }).toMatchObject({
       ready: false,
@@ -366,8 +369,9 @@ describe('a restored directory', () => {
     expect(status.body.fencing).toMatchObject({ epoch: 1, restored: { size: created.size, epoch: 1 } });
     // A restart is no way around it.
     await restored.stop();
-    restored = await startService({ data: target });
+    restored = await startService({ data: target, args });
     expect((await readiness(restored)).ready).toBe(false);
+    expect(existsSync(sink)).toBe(false);
 
     const token = path.join(target, 'admin.token');
     const reason = 'the old machine was switched off';
@@ -377,6 +381,9 @@ describe('a restored directory', () => {
     expect(await readiness(restored)).toEqual({ ready: true, reasons: [] });
     expectStatus(200, await restored.demo.post<SignAnswer>('/v1/keys/demo/sign/message', { message: 'm' }));
     expect((await restored.admin.post('/v1/sys/take-over', { reason })).status).toBe(409);
+    const delivered = (): boolean =>
+      existsSync(sink) && readFileSync(sink, 'utf8').includes('service.taken_over');
+    expect(await until(delivered, 20_000)).toBe(true);
     await restored.stop();
 
     const log = logOf(target);
