@@ -17,7 +17,10 @@ export function addRequestCommands(program: Command, host: Host): void {
   const group = addCommand(program, 'request', 'signatures that wait for approval');
 
   addCommand(group, 'list', 'list requests, newest first; a signer sees its own')
-    .option('--status <status>', 'pending, approved, signed, rejected, expired, cancelled, void or failed')
+    .option(
+      '--status <status>',
+      'pending, approved, signed, exported, rejected, expired, cancelled, void or failed',
+    )
     .action(async ({ status }: { status?: string }, command: Command) => {
       const session = openSession(host, command);
       const items = await listAll<SigningRequest>(session.client(), PATH, { status });

@@ -255,6 +255,15 @@ describe('no export', () => {
     expect(outcome(await post({}))).toEqual([409, 'key_state']);
   });
 
+  test('of a canary, and the alert is in the log', async () => {
+    const name = `key-${made++}`;
+    const body = { name, tags: ['out', 'two'], exportable: true, canary: true };
+    must(await service.admin.post('/v1/keys', body));
+    expect(outcome(await post({}, service.admin, name))).toEqual([403, 'policy_denied']);
+    const alert = (await service.entries({ kind: 'alert.canary_key_used' })).at(-1);
+    expect(alert).toMatchObject({ operation: 'key.export', key: { name } });
+  });
+
   test('by signing it', async () => {
     const id = await approved();
     const signerAdmin = await vote(service.admin, id, 'execute');
