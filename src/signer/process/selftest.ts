@@ -3,6 +3,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import * as noble from '@noble/secp256k1';
+import { hpkeOpen } from '../../keystore/hpke.ts';
 import { deriveKey } from '../../keystore/kdf.ts';
 import { addressOf, publicKeyOf, signDigest } from '../../secp256k1.ts';
 
@@ -11,7 +12,7 @@ import { addressOf, publicKeyOf, signDigest } from '../../secp256k1.ts';
  * library that was swapped shows here and not in somebody's signature.
  *
  * Answers: FIPS 202 era keccak of the empty string; RFC 6979 as published for secp256k1; RFC 8032 §7.1 test 1;
- * NIST SP 800-38A F.5.1; the GCM specification's test case 14; RFC 7914 §11 and §12; the reference
+ * NIST SP 800-38A F.5.1; the GCM specification's test case 14; the official vectors of RFC 9180; RFC 7914 §11 and §12; the reference
  * implementation's test of argon2id with 256 KiB and two passes.
  *
  * @returns the names of the tests that failed; empty is good.
@@ -82,6 +83,22 @@ const TESTS: Record<string, () => boolean | Promise<boolean>> = {
       same(cipher.getAuthTag(), 'd0d1c8a799996bf0265b98b5d48ab919') &&
       opened.equals(Buffer.alloc(16))
     );
+  },
+
+  // Base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
+  HPKE: () => {
+    const pair = {
+      privateKey: hex('497b4502664cfea5d5af0b39934dac72242a74f8480451e1aee7d6a53320333d'),
+      publicKey: hex('430f4b9859665145a6b1ba274024487bd66f03a2dd577d7753c68d7d7d00c00c'),
+    };
+    const message = {
+      enc: hex('6c93e09869df3402d7bf231bf540fadd35cd56be14f97178f0954db94b7fc256'),
+      ciphertext: hex(
+        'e5d84cd531cfb583096e7cfa9641bd3079cf3a91cda813c52deb5f512be9931980a41de125a925cdad859d5b7a',
+      ),
+    };
+    const opened = hpkeOpen(pair, message, Buffer.from('Ode on a Grecian Urn'), Buffer.from('Count-0'));
+    return opened.equals(Buffer.from('Beauty is truth, truth beauty'));
   },
 
   scrypt: async () =>
