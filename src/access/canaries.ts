@@ -9,7 +9,7 @@ const ALERTS = { burst: 20, perSecond: 1 };
 /** Those beyond are in the log, as one number, after this time at the latest. */
 const SUMMARY_MS = 1_000;
 
-/** Raises an alert in the log for every use of a key or a credential that exists to be stolen. */
+/** Raises an alert in the log for every use of a key or a credential that nobody has a reason to use. */
 export class CanaryAlarms {
   readonly #alerts: CountedByCaller;
 
@@ -27,8 +27,9 @@ export class CanaryAlarms {
     act: Act<unknown>,
     { id: principalId, name: principal }: Pick<Principal, 'id' | 'name'>,
     asked: Omit<ActDraft, 'kind' | 'outcome'>,
+    kind: 'alert.canary_key_used' | 'alert.destruction_pending_used' = 'alert.canary_key_used',
   ): Promise<void> {
-    const alert = { ...asked, kind: 'alert.canary_key_used', outcome: 'denied' } as const;
+    const alert = { ...asked, kind, outcome: 'denied' } as const;
     const counted = { ...alert, actor: { principal, principalId } };
     // The act adds the credential and where it came from.
     await this.#alerts.record(counted, { key: asked.key?.name ?? '' }, () => act.record(alert));

@@ -1,15 +1,26 @@
 import type { Act, ActDraft } from '../audit/act.ts';
+import type { Key, KeyVersion } from '../keystore/keys.ts';
 import type { Decision, PolicyRequest } from '../policy/decision.ts';
 import { denialWithoutRule } from '../policy/evaluate.ts';
 
-/** Told of each use of a key that exists to be stolen. */
+/** A key that exists to be stolen was used, or one that was given up and waits to be destroyed. */
+export type KeyAlarm = 'alert.canary_key_used' | 'alert.destruction_pending_used';
+
+/** Told of each use of a key that nobody has a reason to use. */
 export interface CanaryAlarm {
   /** Resolves when it can't be lost any more. Throws `unavailable`. */
   keyUsed(
     act: Act<unknown>,
     requester: PolicyRequest['principal'],
     asked: Omit<ActDraft, 'kind' | 'outcome'>,
+    alarm?: KeyAlarm,
   ): Promise<void>;
+}
+
+/** What a request for a signature of the version is to raise. */
+export function alarmOf({ canary }: Key, { state }: KeyVersion): KeyAlarm | undefined {
+  if (canary) return 'alert.canary_key_used';
+  return state === 'destroy_scheduled' ? 'alert.destruction_pending_used' : undefined;
 }
 
 /**

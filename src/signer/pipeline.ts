@@ -12,7 +12,7 @@ import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledg
 import { settle } from '../policy/settle.ts';
 import { stricter } from '../policy/stricter.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
-import { denialOfCanary, type CanaryAlarm } from './canary.ts';
+import { alarmOf, denialOfCanary, type CanaryAlarm } from './canary.ts';
 import type { Custody, DigestSignature } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
@@ -137,7 +137,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       const failed = { ...draft, ...failureOf(error, draft.detail) };
       // Else the digest would be a way around the nonce guard.
       if (isConflict(error)) await this.#recordRefusal(act, asked, failed);
-      else await act.record(failed);
+      else await Promise.all([act.record(failed), this.#raiseAlarm(act, asked)]);
       throw error;
     } finally {
       slot?.release();
@@ -199,20 +199,22 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 
   async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {
-    if (asked.key.canary) await this.#raiseAlarm(act, asked, draft);
-    else await this.#recordRefusal(act, asked, { ...draft, outcome: 'denied' });
+    const denied = { ...draft, outcome: 'denied' } as const;
+    const detail = { ...draft.detail, canary: true };
+    // As of any other key, and in one commit with the alert: the answer comes no later.
+    await Promise.all([
+      this.#recordRefusal(act, asked, asked.key.canary ? { ...denied, detail } : denied),
+      this.#raiseAlarm(act, asked),
+    ]);
     throw new PolicyDenied(decision);
   }
 
-  /** The denial as of any other key, and the alert, in one commit: the answer comes no later. */
-  async #raiseAlarm(act: Act<Tx>, asked: Asked, draft: Draft): Promise<void> {
-    const { request, about, digest } = asked;
+  /** Where nobody has a reason to ask the key for a signature. */
+  async #raiseAlarm(act: Act<Tx>, { request, key, version, about, digest }: Asked): Promise<void> {
+    const alarm = alarmOf(key, version);
+    if (alarm === undefined) return;
     const { kind: _, ...what } = about;
-    const detail = { ...draft.detail, canary: true };
-    await Promise.all([
-      this.#recordRefusal(act, asked, { ...draft, outcome: 'denied', detail }),
-      this.#parts.canaries.keyUsed(act, request.requester, { ...what, digest }),
-    ]);
+    await this.#parts.canaries.keyUsed(act, request.requester, { ...what, digest }, alarm);
   }
 
   /** Its digest is remembered: the same thing must not come in through another route. */

@@ -167,6 +167,33 @@ describe('a canary key', () => {
   });
 });
 
+describe('a key that waits for its destruction', () => {
+  it.each([
+    ['the policy allows', 'hot-2', 409],
+    ['the policy does not allow', 'cold1', 403],
+  ])('raises an alert when it is asked to sign what %s', async (_, name, status) => {
+    const version = `/v1/keys/${name}/versions/1`;
+    const reason = 'given up';
+    must(await service.admin.post(`${version}/disable`, { reason }));
+    const disabled = await thief.post(`/v1/keys/${name}/sign/message`, { message: 'too early' });
+    expect(disabled.status).toBe(status);
+    must(await service.admin.post(`${version}/schedule-destruction`, { reason }));
+    const before = (await alerts('alert.destruction_pending_used')).length;
+    const counted = await metric('alert.destruction_pending_used');
+    const { body, status: answered } = await thief.post(`/v1/keys/${name}/sign/message`, { message: 'now' });
+    expect(answered).toBe(status);
+    const raised = await alerts('alert.destruction_pending_used');
+    expect(raised).toHaveLength(before + 1);
+    expect(raised.at(-1)).toMatchObject({
+      requestId: body.requestId,
+      actor: { principalId: thief.id, address: '127.0.0.1' },
+      key: { name, version: 1 },
+      operation: 'message',
+    });
+    expect(await metric('alert.destruction_pending_used')).toBe(counted + 1);
+  });
+});
+
 describe('a canary credential', () => {
   const unknown = `cs_${'0'.repeat(16)}_${'A'.repeat(43)}`;
   let token: string;
