@@ -37,6 +37,15 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
+/** Of `GET /v1/keys/{name}/versions/{n}/consequences`. */
+export interface KeyConsequences {
+  /** In plain words. */
+  readonly warnings: readonly string[];
+}
+
+/** Of `POST /v1/keys/{name}/versions/{n}/schedule-destruction`. */
+export type Destruction = Key & { readonly consequences: KeyConsequences };
+
 /** Of `POST /v1/principals/{id}/credentials`, and of rotations. */
 export interface NewToken {
   readonly id: string;

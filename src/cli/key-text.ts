@@ -1,5 +1,5 @@
 import type { Key } from './answers.ts';
-import { details } from './table.ts';
+import { details, printable } from './table.ts';
 
 /** A key and its versions, for people. */
 export function keyText({
@@ -26,9 +26,14 @@ export function keyText({
       ['  address', version.address],
       ['  public key', version.publicKey],
       ['  state', version.state],
+      ['  because', version.stateReason && printable(version.stateReason)],
       ['  origin', version.origin],
       ['  created', version.createdAt],
       ['  last used', version.lastUsedAt ?? 'never'],
+      ['  superseded', version.supersededAt],
+      ['  compromised', version.compromisedAt],
+      ['  to be destroyed', version.destroyAt],
+      ['  destroyed', version.destroyedAt],
     ]),
   );
   return [head, ...blocks].join('\n\n');

@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
 import type { Key } from './answers.ts';
-import { listAll, PAGE_SIZE, pathStep, type Client } from './client.ts';
+import { listAll, PAGE_SIZE, pathStep } from './client.ts';
 import { addKeyExportCommand } from './key-export.ts';
 import { addKeyImportCommand } from './key-import.ts';
 import { newKeyFields, withNewKeyOptions, type NewKeyOptions } from './key-options.ts';
+import { addKeyStateCommands } from './key-states.ts';
 import { keyText } from './key-text.ts';
-import { versionNumber } from './options.ts';
 import { addCommand, openSession, type Host } from './session.ts';
 import { table } from './table.ts';
 
 export function addKeyCommands(program: Command, host: Host): void {
-  const group = addCommand(program, 'key', 'create, import, export, look at, disable and enable keys');
+  const group = addCommand(program, 'key', 'create, import, export, look at, disable and destroy keys');
 
   withNewKeyOptions(
     addCommand(
@@ -54,28 +54,7 @@ export function addKeyCommands(program: Command, host: Host): void {
     },
   );
 
-  const transition = (verb: 'disable' | 'enable', summary: string): void => {
-    addCommand(group, `${verb} <name>`, summary)
-      .requiredOption('--reason <text>', 'why; kept in the audit log')
-      .option('--version <number>', 'the version; the primary when absent', versionNumber)
-      .action(
-        async (name: string, { reason, version }: { reason: string; version?: number }, command: Command) => {
-          const session = openSession(host, command);
-          const client = session.client();
-          const number = version ?? (await primaryOf(client, name));
-          session.print(
-            await client.post<Key>(`${keyPath(name)}/versions/${number}/${verb}`, { reason }),
-            keyText,
-          );
-        },
-      );
-  };
-  transition('disable', 'disable a version: once this is answered, it signs nothing');
-  transition('enable', 'enable a version again');
-}
-
-async function primaryOf(client: Client, name: string): Promise<number> {
-  return (await client.get<Key>(keyPath(name))).primary;
+  addKeyStateCommands(group, host);
 }
 
 function keyPath(name: string): string {
