@@ -181,6 +181,45 @@ test('keys', async () => {
   });
 });
 
+test('the life of a version', async () => {
+  await admin.post('/v1/keys', { name: 'retired' });
+  const version = { name: 'retired', version: '1' };
+  const { body: hangs } = await call(admin, 'GET /v1/keys/{name}/versions/{version}/consequences', version);
+  expect(hangs.warnings).toContain('it is the only version of key retired');
+  const path = 'POST /v1/keys/{name}/versions/{version}';
+  await admin.post('/v1/keys/retired/versions/1/disable', { reason: 'old' });
+  const { body: scheduled } = await call(admin, `${path}/schedule-destruction`, version, {
+    reason: 'old',
+    days: 7,
+  });
+  expect(scheduled).toMatchObject({ state: 'destroy_scheduled', consequences: hangs });
+  const { body: kept } = await call(admin, `${path}/cancel-destruction`, version, { reason: 'needed' });
+  expect(kept).toMatchObject({ state: 'disabled' });
+  const { body: stolen } = await call(admin, `${path}/compromise`, version, { reason: 'stolen' });
+  expect(stolen).toMatchObject({ state: 'compromised' });
+  const refused = await admin.post('/v1/keys/retired/versions/1/enable', { reason: 'found' });
+  expect([refused.status, refused.body.code]).toEqual([409, 'key_state']);
+});
+
+test('a rotation', async () => {
+  await admin.post('/v1/keys', { name: 'rotated' });
+  const start = 'POST /v1/keys/{name}/rotations';
+  const plan = { overlap: '1h', drain: '1h', waits: [{ type: 'person', before: 'generate' }] };
+  const { body: planned } = await call(admin, start, { name: 'rotated' }, { plan });
+  expect(planned).toMatchObject({ key: 'rotated', state: 'planned', old: { version: 1 }, new: null });
+  const { id } = planned;
+  expect((await call(admin, 'GET /v1/rotations', { key: 'rotated' })).body.items).toMatchObject([{ id }]);
+  await call(admin, 'POST /v1/rotations/{id}/advance', { id }, { step: 'generate' });
+  await expect
+    .poll(async () => (await call(admin, 'GET /v1/rotations/{id}', { id })).body.state, { timeout: 10_000 })
+    .toBe('overlap');
+  const { body: aborted } = await call(admin, 'POST /v1/rotations/{id}/abort', { id }, { reason: 'no' });
+  expect(aborted.state).toBe('aborted');
+  const schedule = 'POST /v1/keys/{name}/rotation-schedule';
+  const { body: regular } = await call(admin, schedule, { name: 'rotated' }, { rotation: { everyDays: 90 } });
+  expect(regular.rotation).toMatchObject({ everyDays: 90 });
+});
+
 const VECTORS = path.resolve(import.meta.dirname, '../../../shared/vectors/keystore-v3/ethereum-tests.json');
 
 test.skipIf(!existsSync(VECTORS))('importing a Web3 keystore (needs the shared vectors)', async () => {
