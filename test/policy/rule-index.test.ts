@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../src/bytes.ts';
+import { parseIntent } from '../../src/intent/schema.ts';
 import type { JsonValue } from '../../src/jcs.ts';
 import { applies, compileRules, selectsKey, type CompiledRule } from '../../src/policy/compiled-rule.ts';
 import type { PolicyRequest } from '../../src/policy/decision.ts';
@@ -11,7 +12,17 @@ import { KEY } from '../../src/policy/trait.ts';
 import { calldata } from '../effects/intents.ts';
 import { compilable, document } from './arbitraries.ts';
 import { policyRequest } from './arbitrary-requests.ts';
-import { ALICE, allowTransfers, BOB, CAROL, policyWith, request, SIGNER, TRANSFER } from './fixtures.ts';
+import {
+  ALICE,
+  allowTransfers,
+  BOB,
+  CAROL,
+  deny,
+  policyWith,
+  request,
+  SIGNER,
+  TRANSFER,
+} from './fixtures.ts';
 import { DEFINITIONS, REQUESTS, RULES } from './rule-pool.ts';
 
 /** What is wrong with what the index gives: rules that apply and are missing, lists out of order. */
@@ -88,11 +99,12 @@ describe('an index of rules', () => {
 });
 
 const FUNCTIONS = Array.from({ length: 500 }, (_, i) => `act${i}(address to, uint256 amount)`);
+const NOTE = 'note(bytes data)';
 const PAYROLL = 'payroll(address[] to, uint256 amount)';
 const TRADE = 'trade(address to, uint256 amount, string note, bytes32 tag, bool final, int64 delta)';
 const TAG: Hex = `0x12${'34'.repeat(31)}`;
 const MORE = {
-  abis: { desk: [TRADE, PAYROLL, ...FUNCTIONS] },
+  abis: { desk: [TRADE, PAYROLL, NOTE, ...FUNCTIONS] },
   tokens: {
     usdc: { chain: 31337, address: BOB, standard: 'erc20', decimals: 6 },
     other: { chain: 31337, address: SIGNER, standard: 'erc20', decimals: 6 },
@@ -105,6 +117,7 @@ const call = (fn: string, args?: JsonValue): JsonValue => ({
 const ALL_BUT_TWO = Array.from({ length: 500 }, (_, i) => i).filter((i) => i % 250 !== 0);
 const addressOf = (i: number): Hex => `0x${(0x1000 + i).toString(16).padStart(40, '0')}`;
 const trade = calldata(TRADE, [ALICE, 1000n, 'rent', TAG, true, -5n]);
+const greek = calldata(TRADE, [ALICE, 1n, 'ενοί', TAG, true, 0n]);
 const payroll = (...to: readonly Hex[]): Hex => calldata(PAYROLL, [to, 1n]);
 const asking = (data: Hex): PolicyRequest => request({ ...TRANSFER, to: BOB, value: 0n, data });
 
@@ -149,6 +162,14 @@ describe('of 500 rules for one contract', () => {
       [7],
     ],
     ['a length', (i) => call('trade', { note: { len: { gte: i } } }), trade, [0, 1, 2, 3, 4]],
+    [
+      'a length in bytes',
+      (i) => call('note', { data: { len: { eq: i } } }),
+      calldata(NOTE, ['0x010203']),
+      [3],
+    ],
+    ['the length of a text in UTF-16 units', (i) => call('trade', { note: { len: { eq: i } } }), greek, [4]],
+    ['a length of a list', (i) => call('payroll', { to: { len: { eq: i } } }), payroll(ALICE, BOB), [2]],
     [
       'what is excluded',
       (i) => call('trade', { note: { notIn: i === 7 ? ['x'] : ['rent', `${i}`] } }),
@@ -199,6 +220,18 @@ describe('of 500 rules for one contract', () => {
       [7],
     ],
     [
+      'the contract that spends another token',
+      (i) => ({ to: { in: [i === 7 ? BOB : addressOf(i)] } }),
+      calldata('approve(address,address,uint160,uint48)', [SIGNER, ALICE, 5n, 1n]),
+      [7],
+    ],
+    [
+      'no argument of another function',
+      (i) => call('trade', { amount: { lte: String(i + 502) } }),
+      calldata(FUNCTIONS[7]!, [ALICE, 1n]),
+      [],
+    ],
+    [
       'a token’s amount',
       (i) => ({ token: { token: 'usdc', action: 'transfer', amount: { lte: String(i) } } }),
       calldata('transfer(address,uint256)', [ALICE, 497n]),
@@ -235,6 +268,32 @@ describe('of 500 rules for one contract', () => {
   ])('all are left that differ in %s, where the arguments cannot be decoded', (_name, conditionAt) => {
     expect(leftOf(conditionAt, asking(trade))).toEqual([]);
     expect(leftOf(conditionAt, asking(`${trade}00`))).toHaveLength(500);
+  });
+
+  test('all are left that differ in the chain, of typed data that names none', () => {
+    const documents = Array.from({ length: 20 }, (_, i) => ({
+      ...deny(['typed-data'], { chainId: { eq: i + 1 } }),
+      id: `r${i}`,
+    }));
+    const rules = compileRules(policyWith({}, ...documents).model.rules);
+    const asked = (domain: JsonValue): PolicyRequest =>
+      request(
+        parseIntent('typed-data', {
+          types: { Note: [{ name: 'text', type: 'string' }] },
+          primaryType: 'Note',
+          domain,
+          message: { text: 'a' },
+        }),
+      );
+    const left = (one: PolicyRequest): number => {
+      const [effect] = one.effects.effects;
+      if (effect === undefined) return Number.NaN;
+      return createRuleIndex(rules)
+        .of({ request: one, subject: subjectOf(one) }, effect)
+        .flat().length;
+    };
+    expect(left(asked({ name: 'x', chainId: 7 }))).toBe(1);
+    expect(left(asked({ name: 'x' }))).toBe(20);
   });
 
   test('a deny rule whose arguments cannot be decoded denies, whatever it is about', () => {
