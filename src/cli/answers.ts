@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { rotationPreviewShape, rotationShape } from '../http/rotation-shapes.ts';
 import type {
   auditEntryShape,
   credentialShape,
@@ -25,6 +26,8 @@ export type SigningRequest = z.output<typeof requestShape>;
 export type Proposal = z.output<typeof proposalShape>;
 export type ApprovalProgress = z.output<typeof progressShape>;
 export type Status = z.output<typeof statusShape>;
+export type Rotation = z.output<typeof rotationShape>;
+export type RotationPreview = z.output<typeof rotationPreviewShape>;
 export type Rekey = NonNullable<Status['rekey']>;
 export type Rewrap = NonNullable<Status['rewrap']>;
 export type Principal = z.output<typeof principalShape>;

@@ -4,13 +4,18 @@ import { listAll, PAGE_SIZE, pathStep } from './client.ts';
 import { addKeyExportCommand } from './key-export.ts';
 import { addKeyImportCommand } from './key-import.ts';
 import { newKeyFields, withNewKeyOptions, type NewKeyOptions } from './key-options.ts';
+import { addKeyRotateCommand } from './key-rotate.ts';
 import { addKeyStateCommands } from './key-states.ts';
 import { keyText } from './key-text.ts';
 import { addCommand, openSession, type Host } from './session.ts';
 import { table } from './table.ts';
 
 export function addKeyCommands(program: Command, host: Host): void {
-  const group = addCommand(program, 'key', 'create, import, export, look at, disable and destroy keys');
+  const group = addCommand(
+    program,
+    'key',
+    'create, import, export, look at, rotate, disable and destroy keys',
+  );
 
   withNewKeyOptions(
     addCommand(
@@ -55,6 +60,7 @@ export function addKeyCommands(program: Command, host: Host): void {
   );
 
   addKeyStateCommands(group, host);
+  addKeyRotateCommand(group, host);
 }
 
 function keyPath(name: string): string {

@@ -9,6 +9,7 @@ import { addPrincipalCommands } from './principal.ts';
 import { addConnectionOptions, type Host } from './session.ts';
 import { addRekeyCommands } from './rekey.ts';
 import { addRequestCommands } from './request.ts';
+import { addRotationCommands } from './rotation.ts';
 import { addSealCommands } from './seal.ts';
 import { addSignCommands } from './sign.ts';
 import { addSystemCommands } from './system.ts';
@@ -65,6 +66,7 @@ export function createProgram(host: Host): Command {
   addSealCommands(program, host);
   addRekeyCommands(program, host);
   addKeyCommands(program, host);
+  addRotationCommands(program, host);
   addSignCommands(program, host);
   addRequestCommands(program, host);
   addPrincipalCommands(program, host);

@@ -68,7 +68,7 @@ export const rotationShape = z.strictObject({
           type: z.enum(['person', 'webhook', 'condition']),
           for: z.string(),
           timeoutAt: time,
-          then: z.enum(['stay', 'abort']),
+          onTimeout: z.enum(['stay', 'abort']),
           overdue: z.boolean(),
         }),
       ),

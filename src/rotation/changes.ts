@@ -103,13 +103,19 @@ export interface Occasion {
 
 /** The key after the changes. Throws `key_state` for one that the life cycle has not. */
 export function changed(key: Key, changes: readonly KeyChange[], occasion: Occasion): Key {
-  return changes.reduce((before, change) => {
-    if (change.kind === 'primary') return { ...before, primary: change.to };
-    const versions = before.versions.map((version) =>
-      version.version === change.version ? moved(before, version, change, occasion) : version,
-    );
-    return { ...before, versions };
-  }, key);
+  let after = key;
+  for (const change of changes) {
+    const before = after;
+    const move = (version: KeyVersion): KeyVersion =>
+      change.kind !== 'primary' && version.version === change.version
+        ? moved(before, version, change, occasion)
+        : version;
+    after =
+      change.kind === 'primary'
+        ? { ...before, primary: change.to }
+        : { ...before, versions: before.versions.map(move) };
+  }
+  return after;
 }
 
 /**

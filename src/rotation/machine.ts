@@ -41,7 +41,7 @@ export function nextStep(rotation: Rotation, observed: Observed, now: number): N
   const due = dueAt(rotation, step);
   const waits = outsideWaits(rotation, step);
   const late = waits.find(({ index, wait }) => {
-    const silent = wait.then === 'stay' && rotation.overdue.includes(index);
+    const silent = wait.onTimeout === 'stay' && rotation.overdue.includes(index);
     return !silent && now >= due + milliseconds(wait.timeout);
   });
   if (late !== undefined) {
@@ -71,6 +71,9 @@ export function stepAfter({ state, mode, plan }: Pick<Rotation, 'state' | 'mode'
       return 'disable';
     case 'disabled':
       return plan.destroyAfterDays === null ? 'complete' : 'destroy';
+    case 'destroying':
+    case 'completed':
+    case 'aborted':
     default:
       return 'complete';
   }

@@ -19,7 +19,7 @@ const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be 1 to 31 of a
 /** Of what may never come. */
 const patience = {
   timeout: duration.default('7d').meta({ description: 'From when the step could come otherwise.' }),
-  then: z
+  onTimeout: z
     .enum(['stay', 'abort'])
     .default('stay')
     .meta({ description: 'What happens then: stay as it is and raise an alert, or abort the rotation.' }),
@@ -54,10 +54,10 @@ const waitSchema = z
   .superRefine((wait, context) => {
     if (wait.type === 'time' && (wait.until === undefined) === (wait.for === undefined))
       context.addIssue({ code: 'custom', path: ['until'], message: 'or `for`: give one of the two' });
-    if (wait.type !== 'time' && wait.then === 'abort' && wait.before === 'destroy')
+    if (wait.type !== 'time' && wait.onTimeout === 'abort' && wait.before === 'destroy')
       context.addIssue({
         code: 'custom',
-        path: ['then'],
+        path: ['onTimeout'],
         message: 'must be stay: once the old version is disabled, a rotation is not aborted any more',
       });
   });

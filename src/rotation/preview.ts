@@ -51,7 +51,7 @@ export function previewOf(
           },
     requests,
     limits: inForce === undefined ? [] : limitsInUse(reads, inForce, key, usageOf),
-    nonces: reads.newestNonces(key.id, old.version).map((nonce) => ({ ...nonce })),
+    nonces: reads.newestNonces(key.id, old.version).map(({ chainId, nonce }) => ({ chainId, nonce })),
     warnings: warningsOf(rotation, old, {
       drains: use?.rules.some(({ effect, draining }) => effect === 'allow' && draining) ?? false,
       places,
@@ -72,7 +72,7 @@ function stepsOf(rotation: Rotation): RotationJson[] {
       step,
       from: time,
       waits: outsideWaits(at, step).map(
-        ({ wait }) => `${waitText(wait)} (${wait.timeout}, then ${wait.then})`,
+        ({ wait }) => `${waitText(wait)} (${wait.timeout}, then ${wait.onTimeout})`,
       ),
       abort: place === undefined ? UNDO_WORDS.destroy : UNDO_WORDS[place],
     });

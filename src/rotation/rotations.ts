@@ -142,7 +142,7 @@ export class RotationService {
       const comes = stepAfter(rotation);
       if (step !== undefined && step !== comes)
         throw new CountersignError('conflict', `the step that comes next is ${comes}, not ${step}`);
-      const [wait] = outsideWaits(rotation, comes).filter(({ wait: { type } }) => type === 'person');
+      const wait = outsideWaits(rotation, comes).find(({ wait: { type } }) => type === 'person');
       if (wait === undefined)
         throw new CountersignError('conflict', `nothing waits for a person before ${comes}`);
       if (wait.wait.type === 'person' && wait.wait.notStarter && rotation.startedBy?.id === by.id)

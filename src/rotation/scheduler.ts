@@ -74,6 +74,7 @@ export class RotationScheduler {
   }
 }
 
-function withSchedule({ rotation: _, ...key }: Key, schedule: RotationSchedule | undefined): Key {
-  return { ...key, ...(schedule !== undefined && { rotation: schedule }) };
+function withSchedule(key: Key, schedule: RotationSchedule | undefined): Key {
+  const { rotation: _before, ...rest } = key;
+  return { ...rest, ...(schedule !== undefined && { rotation: schedule }) };
 }

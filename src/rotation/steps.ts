@@ -132,9 +132,13 @@ export class RotationSteps {
   async overdue(act: Act<RotationTx>, rotation: Rotation, wait: number): Promise<Rotation> {
     const after = afterTimeout(rotation, wait);
     const planned = rotation.plan.waits[wait];
-    const aborts = planned !== undefined && planned.type !== 'time' && planned.then === 'abort';
+    const aborts = planned !== undefined && planned.type !== 'time' && planned.onTimeout === 'abort';
     const kind = aborts ? 'rotation.step_timed_out' : 'alert.rotation_stalled';
-    const detail = { ...detailOf(after), wait: describeWait(after, wait), then: aborts ? 'abort' : 'stay' };
+    const detail = {
+      ...detailOf(after),
+      wait: describeWait(after, wait),
+      onTimeout: aborts ? 'abort' : 'stay',
+    };
     await this.#save(act, draftOf(kind, after, after.old, detail), rotation, after);
     return after;
   }

@@ -47,7 +47,7 @@ function nextOf(rotation: Rotation): JsonValue {
       type: wait.type,
       for: waitText(wait),
       timeoutAt: new Date(due + milliseconds(wait.timeout)).toISOString(),
-      then: wait.then,
+      onTimeout: wait.onTimeout,
       overdue: rotation.overdue.includes(index),
     })),
   };

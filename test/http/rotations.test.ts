@@ -208,7 +208,7 @@ describe('a rotation', () => {
         begin(name, {
           plan: {
             waits: [
-              { type: 'person', before: 'cutover', timeout: '2d', then: index === 0 ? 'stay' : 'abort' },
+              { type: 'person', before: 'cutover', timeout: '2d', onTimeout: index === 0 ? 'stay' : 'abort' },
             ],
           },
         }),
@@ -249,7 +249,10 @@ describe('a rotation', () => {
     [{ plan: { overlap: 'soon' } }, 'plan.overlap'],
     [{ plan: { destroyAfterDays: 6 } }, 'plan.destroyAfterDays'],
     [{ plan: { waits: [{ type: 'time', before: 'cutover' }] } }, 'plan.waits.0.until'],
-    [{ plan: { waits: [{ type: 'person', before: 'destroy', then: 'abort' }] } }, 'plan.waits.0.then'],
+    [
+      { plan: { waits: [{ type: 'person', before: 'destroy', onTimeout: 'abort' }] } },
+      'plan.waits.0.onTimeout',
+    ],
     [{ mode: 'emergency' }, 'reason'],
     [{ mode: 'emergency', reason: 'x', plan: {} }, 'plan'],
     [{ reason: 'x' }, 'reason'],
