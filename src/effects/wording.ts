@@ -25,8 +25,11 @@ export function quote(text: string): string {
 /** A whole number of the smallest unit as an exact decimal: `1500000`, 6 is `1.5`. */
 export function formatUnits(amount: bigint, decimals: number): string {
   const digits = amount.toString().padStart(decimals + 1, '0');
-  const whole = digits.slice(0, digits.length - decimals);
-  const fraction = digits.slice(digits.length - decimals).replace(/0+$/, '');
+  const point = digits.length - decimals;
+  const whole = digits.slice(0, point);
+  let end = digits.length;
+  while (end > point && digits[end - 1] === '0') end -= 1;
+  const fraction = digits.slice(point, end);
   return fraction === '' ? whole : `${whole}.${fraction}`;
 }
 

@@ -271,7 +271,10 @@ export function show(value: Json): string {
 }
 
 function grouped(digits: string): string {
-  return digits.replaceAll(/\B(?=(?:[0-9]{3})+$)/g, ',');
+  const first = digits.length % 3 || 3;
+  const groups = [digits.slice(0, first)];
+  for (let at = first; at < digits.length; at += 3) groups.push(digits.slice(at, at + 3));
+  return groups.join(',');
 }
 
 function formatPath(path: Path): string {
