@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '../service.ts';
+import { startBoard } from './change-board.ts';
 import { must, run, SILENT, transfer, type Answered, type Json, type Running } from './running.ts';
 
 const POLICY = `
@@ -31,12 +32,15 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
 let service: Running;
+const board = await startBoard();
 beforeAll(async () => {
   vi.useFakeTimers({ toFake: ['Date'], shouldAdvanceTime: false });
-  service = await run(SILENT, { policy: POLICY });
+  const webhooks = [{ name: 'board', url: board.url, secretFiles: [board.secretFile] }];
+  service = await run(SILENT, { policy: POLICY, rotation: { webhooks } });
 });
 afterAll(async () => {
   await service.end();
+  board.close();
   vi.useRealTimers();
 });
 afterEach(() => vi.setSystemTime(Date.now() + 1));
@@ -232,7 +236,7 @@ describe('a rotation', () => {
     [
       'webhook',
       { webhook: 'deploy' },
-      'there is no webhook "deploy": rotation.webhooks of the configuration has none',
+      'there is no webhook "deploy": rotation.webhooks of the configuration has board',
     ],
   ])('that waits for an unknown %s is refused', async (type, more, message) => {
     const name = await newKey();
@@ -262,6 +266,31 @@ describe('a rotation', () => {
     expect(refused.status).toBe(400);
     expect(refused.body.errors.map((error: Json) => error.path)).toContain(path);
   });
+});
+
+test('a step waits for the signed yes of a webhook, which is asked again after a no', async () => {
+  const name = await newKey();
+  const id = await begin(name, {
+    plan: { overlap: '1h', waits: [{ type: 'webhook', before: 'cutover', webhook: 'board' }] },
+  });
+  board.say('broken');
+  later(HOUR);
+  expect(await until(() => board.asked.length === 1, 5_000)).toBe(true);
+  expect(board.asked[0]).toMatchObject({ rotation: id, key: name, step: 'cutover' });
+  const heldUp = await until(async () => (await show(id)).holdup !== undefined, 5_000);
+  expect(heldUp).toBe(true);
+  expect((await show(id)).holdup).toBe('the webhook "board" gave no answer: HTTP 500');
+  board.say('no');
+  later(60_000);
+  expect(await until(() => board.asked.length === 2, 5_000)).toBe(true);
+  expect(await show(id)).toMatchObject({ state: 'overlap' });
+  board.say('yes');
+  later(60_000);
+  await untilState(id, 'draining');
+  const [passed] = (await service.entries({ kind: 'rotation.wait_passed' })).filter(
+    (entry) => entry.detail.rotation === id,
+  );
+  expect(passed).toMatchObject({ detail: { wait: 'the webhook "board" before cutover' } });
 });
 
 describe('an abort', () => {

@@ -107,7 +107,12 @@ export async function run(
   {
     policy = POLICY,
     ...settings
-  }: { seal?: 'file' | 'passphrase' | 'shamir'; policy?: string; oidc?: readonly object[] } = {},
+  }: {
+    seal?: 'file' | 'passphrase' | 'shamir';
+    policy?: string;
+    oidc?: readonly object[];
+    rotation?: object;
+  } = {},
 ): Promise<Running> {
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
   writeFileSync(path.join(data, POLICY_FILE), policy);
