@@ -75,7 +75,8 @@ describe('regular expressions', () => {
   });
 
   test.each([...literals, ...explained])('$source of $file is linear', ({ source, flags }) => {
-    const { status, complexity } = checkSync(source, flags, { timeout: 20_000, checker: 'auto' });
-    expect([status, complexity?.type]).toEqual(['safe', expect.stringMatching(/^(?:safe|linear)$/)]);
+    const found = checkSync(source, flags, { timeout: 20_000 });
+    expect(found.status).toBe('safe');
+    expect(found.status === 'safe' && found.complexity.type).toMatch(/^(?:safe|linear)$/);
   });
 });

@@ -101,14 +101,16 @@ function headersOf(headers: { readonly [name: string]: string }): JsonObject {
   );
 }
 
-function contentOf({ schema, mediaType }: Route['answer']): JsonObject {
-  if (schema === undefined) {
-    const type = mediaType ?? 'text/plain';
-    // JSON Schema's words for bytes that are no text.
-    const bytes = type.startsWith('text/') ? undefined : { contentMediaType: type };
-    return { [type]: { schema: { type: 'string', ...bytes } } };
-  }
-  return { 'application/json': { schema: toJsonSchema(schema, 'output') } };
+function contentOf({ schema, mediaType, otherMediaTypes = [] }: Route['answer']): JsonObject {
+  if (schema !== undefined) return { 'application/json': { schema: toJsonSchema(schema, 'output') } };
+  const types = [mediaType ?? 'text/plain', ...otherMediaTypes];
+  return Object.fromEntries(types.map((type) => [type, { schema: schemaOfType(type) }]));
+}
+
+function schemaOfType(type: string): JsonObject {
+  if (type === 'application/json') return { type: 'object' };
+  // JSON Schema's words for bytes that are no text.
+  return { type: 'string', ...(!type.startsWith('text/') && { contentMediaType: type }) };
 }
 
 function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): JsonObject[] {

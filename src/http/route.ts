@@ -40,6 +40,8 @@ export interface RouteSpec {
     readonly description: string;
     readonly schema?: z.ZodType;
     readonly mediaType?: string;
+    /** Other media types that it may have, where the request chooses. */
+    readonly otherMediaTypes?: readonly string[];
   };
   /** Further statuses of a good answer, with what each means; where no schema is given, it is the same. */
   readonly alsoAnswers?: {

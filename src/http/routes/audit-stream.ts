@@ -83,7 +83,12 @@ export function auditStreamRoutes({ reads, log, closing }: Service): Route[] {
           ...entryFilter,
           ...entryTimes,
         }),
-        answer: { status: 200, description: 'The file.', mediaType: FORMATS.jsonl.mediaType },
+        answer: {
+          status: 200,
+          description: 'The file.',
+          mediaType: FORMATS.jsonl.mediaType,
+          otherMediaTypes: [FORMATS.csv.mediaType, FORMATS.cef.mediaType],
+        },
       },
       async ({ query: { format, from, ...selection } }, { act, readmit }) => {
         const to = log.size;
