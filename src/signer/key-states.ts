@@ -2,13 +2,7 @@ import type { Act, ActDraft, Answer } from '../audit/act.ts';
 import type { EntryKind } from '../audit/entry.ts';
 import { CountersignError } from '../errors.ts';
 import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
-import {
-  move,
-  originsOf,
-  type AskedTransition,
-  type Occasion,
-  type Standing,
-} from '../keystore/life-cycle.ts';
+import { move, type AskedTransition, type Occasion, type Standing } from '../keystore/life-cycle.ts';
 import { changeVersion, type KeyDirectory, keyToJson, subjectOf, versionOf } from './directory.ts';
 
 /** What somebody asks of a version. */
@@ -71,7 +65,8 @@ export class KeyStates {
       await act.commit(
         { ...entry, outcome: 'done', detail: detailOf(version, standing, transition) },
         (tx) => {
-          tx.setKeyState(key.id, number, originsOf(transition), standing);
+          // Exactly the state that it was decided on: the dates of the standing are of that.
+          tx.setKeyState(key.id, number, [version.state], standing);
           return answerOf(changeVersion(key, number, stood));
         },
       );
