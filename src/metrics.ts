@@ -31,7 +31,12 @@ export interface MetricSources {
   readonly ready: () => boolean;
   /** The newest term of the root keyring; undefined before the service is initialized. */
   readonly rootKey: () =>
-    | { readonly term: number; readonly encryptions: number; readonly createdAt: string; readonly oldTermKeys: number }
+    | {
+        readonly term: number;
+        readonly encryptions: number;
+        readonly createdAt: string;
+        readonly oldTermKeys: number;
+      }
     | undefined;
   readonly sinks: () => readonly SinkSource[];
   readonly outside: () => OutsideSource;

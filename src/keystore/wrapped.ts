@@ -58,6 +58,7 @@ export function encodeWrapped(secret: WrappedSecret): Buffer {
     case 'keystore':
       return withField(FORM.keystore, secret.password, secret.keystore);
     case 'password':
+    default:
       return withField(FORM.password, secret.password, new Uint8Array());
   }
 }
@@ -65,7 +66,7 @@ export function encodeWrapped(secret: WrappedSecret): Buffer {
 /** Views of `plaintext`. Throws `invalid_request` for bytes that `encodeWrapped` did not write. */
 export function decodeWrapped(plaintext: Uint8Array): WrappedSecret {
   const rest = plaintext.subarray(1);
-  switch (plaintext[0]) {
+  switch (plaintext[0] ?? -1) {
     case FORM.privateKey:
       if (rest.length !== PRIVATE_KEY_BYTES) throw malformed();
       return { form: 'private-key', privateKey: rest };

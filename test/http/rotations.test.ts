@@ -287,7 +287,7 @@ test('a step waits for the signed yes of a webhook, which is asked again after a
   board.say('yes');
   later(60_000);
   await untilState(id, 'draining');
-  const [passed] = (await service.entries({ kind: 'rotation.wait_passed' })).filter(
+  const passed = (await service.entries({ kind: 'rotation.wait_passed' })).find(
     (entry) => entry.detail.rotation === id,
   );
   expect(passed).toMatchObject({ detail: { wait: 'the webhook "board" before cutover' } });

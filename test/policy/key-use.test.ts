@@ -17,7 +17,7 @@ const policy = policyWith(
     limits: {
       each: limit(['key']),
       teams: limit(['keyGroup', 'chain']),
-      
+
       people: limit(['principal']),
     },
     lists: { friends: [BOB] },

@@ -204,12 +204,9 @@ export function accessRoutes({ access }: Service): Route[] {
         body: z.strictObject({
           expiresAt: futureTime.optional(),
           cidrs: cidrsSchema.optional(),
-          canary: z
-            .boolean()
-            .optional()
-            .meta({
-              description: 'Made to be stolen: it lets nobody in, and raises an alert when it is used.',
-            }),
+          canary: z.boolean().optional().meta({
+            description: 'Made to be stolen: it lets nobody in, and raises an alert when it is used.',
+          }),
         }),
         answer: {
           status: 201,

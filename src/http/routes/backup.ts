@@ -38,13 +38,9 @@ export function backupRoutes({ backups, fence, seal }: Service): Route[] {
           'passphrase nor shares, nor the key file of the `file` seal. That it was made is an entry before its first byte leaves. A repeat with the same Idempotency-Key makes another.',
         access: ['operator'],
         body: z.strictObject({
-          recipients: z
-            .array(z.string().min(1).max(4_096))
-            .min(1)
-            .max(32)
-            .meta({
-              description: 'Public keys of age, `age1…`: whoever holds one of their identities can open it.',
-            }),
+          recipients: z.array(z.string().min(1).max(4_096)).min(1).max(32).meta({
+            description: 'Public keys of age, `age1…`: whoever holds one of their identities can open it.',
+          }),
         }),
         answer: {
           status: 200,

@@ -61,7 +61,7 @@ export function keyExportRoutes({ exports, origin }: Service): Route[] {
         }
         if (version !== undefined) throw invalidField('version', 'is said by the request already');
         const order = { requestId: request, kdf: body.kdf ?? { kdf: 'scrypt' }, password: passwordOf(body) };
-        return await exports.carryOut(act, caller, name, order as ExportOrder);
+        return await exports.carryOut(act, caller, name, order);
       },
     ),
   ];

@@ -91,6 +91,7 @@ function toSource(source: z.output<typeof sourceSchema>, keyName: string, origin
       return { type, keystore, password: Buffer.from(password, 'utf8') };
     }
     case 'private-key':
+    default:
       if (!/^0x[0-9a-fA-F]{64}$/.test(source.privateKey)) {
         throw invalidField('source.privateKey', 'must be 32 bytes, hex with 0x');
       }

@@ -73,7 +73,8 @@ export type StorageTx = KeyWrites &
   EvidenceWrites &
   FenceWrites;
 
-export interface Storage extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, TermCounts, UsageCleanup {
+export interface Storage
+  extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, TermCounts, UsageCleanup {
   readonly reads: StorageReads;
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
