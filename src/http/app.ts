@@ -9,10 +9,11 @@ import type { JsonValue } from '../jcs.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { actorOf, type Admission } from './admission.ts';
+import { readBody } from './body.ts';
 import { Content, sendContent } from './content.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
-import { STATUS_OF, toProblem, type Problem } from './problems.ts';
+import { toProblem, type Problem } from './problems.ts';
 import { expressPath, pathPattern, pathValues, type Reply, type Route } from './route.ts';
 import type { Service } from './service.ts';
 
@@ -25,13 +26,9 @@ export interface AppOptions {
   readonly logReads: LogReads;
 }
 
-/** Room for a thousand transfers in one batch. */
-const MAX_BODY_BYTES = 1024 * 1024;
 /** Nothing that we serve needs another character, or a percent sign: two spellings of one path are one too many. */
 const PLAIN_PATH = /^\/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*\/?)?$/;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
-
-const readBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
 
 /** Every request in one line: find the route, authenticate, authorise, parse, do it once, answer. */
 export function createApp({ service, routes, log, metrics, admission, logReads }: AppOptions): Express {
@@ -100,7 +97,7 @@ export function createApp({ service, routes, log, metrics, admission, logReads }
 
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
-      const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req, res);
+      const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req);
       if (route.readsLog === true) {
         const draft = { actor: actorOf(caller), requestId };
         await logReads.record(draft, route.path, questionOf(route, req));
@@ -204,17 +201,11 @@ function isJson(body: Reply['body']): body is Answer {
   return typeof body === 'object' && !(body instanceof Content);
 }
 
-async function receive(req: Request, res: Response): Promise<Buffer> {
+async function receive(req: Request): Promise<Buffer> {
   if (!/^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i.test(req.get('content-type') ?? '')) {
     throw new CountersignError('invalid_request', 'the body must be JSON: Content-Type: application/json');
   }
-  await new Promise<void>((resolve, reject) => {
-    readBody(req, res, (error?: unknown) => {
-      if (error === undefined) resolve();
-      else reject(error);
-    });
-  });
-  return Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+  return await readBody(req);
 }
 
 /** The parameters that the route knows, as they came. */
@@ -226,14 +217,10 @@ function questionOf({ params, query }: Route, req: Request): { readonly [name: s
   );
 }
 
-/** Errors of Express and its body reader, in our words. */
+/** Errors of Express, in our words. */
 function fromExpress(error: unknown): unknown {
   if (error instanceof CountersignError || !(error instanceof Error)) return error;
   const status = (error as { status?: unknown }).status;
-  if (status === STATUS_OF.payload_too_large) {
-    return new CountersignError('payload_too_large', `the body is over ${MAX_BODY_BYTES} bytes`);
-  }
-  if (status === 415) return new CountersignError('invalid_request', 'the body must not be compressed');
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new CountersignError('invalid_request', 'the request could not be read');
   }

@@ -62,7 +62,7 @@ function objectOf(schema: Schema, hints: Hints): fc.Arbitrary<unknown> {
   const others = fc.dictionary(fc.stringMatching(/^[a-zA-Z]{1,8}$/), valid(additionalProperties, hints), {
     maxKeys: 3,
   });
-  return fc.tuple(others, known).map(([more, object]) => ({ ...more, ...object }));
+  return fc.tuple(others, known).map(([more, object]) => Object.assign({}, more, object));
 }
 
 function stringOf({ pattern, format, minLength = 0, maxLength = 60 }: Schema): fc.Arbitrary<string> {
@@ -102,7 +102,7 @@ const HOSTILE: readonly unknown[] = [
   {},
   [[[[]]]],
   { toString: null, valueOf: 1, hasOwnProperty: 2 },
-  { then: 'x', toJSON: 'y', length: -1 },
+  { toJSON: 'y', length: -1 },
 ];
 
 export const hostileValue: fc.Arbitrary<unknown> = fc.constantFrom(...HOSTILE);

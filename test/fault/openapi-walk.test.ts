@@ -85,10 +85,9 @@ function requestTo({ operation, path }: Named, hints: Hints): fc.Arbitrary<Sent>
   return fc
     .record({ parameters: fc.tuple(...parameters), body })
     .map(({ parameters: values, body: sent }) => {
-      const named = operation.parameters
-        .filter((each) => each.in !== 'header')
-        .map((each, i) => ({ ...each, ...values[i]! }));
-      const written = named.map(({ name, in: place, given, hostile, broken, present }) => {
+      const named = operation.parameters.filter((each) => each.in !== 'header');
+      const written = values.map(({ given, hostile, broken, present }, i) => {
+        const { name = '', in: place } = named[i] ?? {};
         const text = broken ? hostile : given;
         return { name, place, present, text: encodeURIComponent(text.toWellFormed()) };
       });
