@@ -11,7 +11,7 @@ import { details, printable } from './table.ts';
 interface RotateOptions {
   readonly overlap?: string;
   readonly drain?: string;
-  readonly destroyAfter?: number | null;
+  readonly destroyAfter?: number | 'never';
   readonly wait?: readonly string[];
   readonly emergency?: true;
   readonly reason?: string;
@@ -60,7 +60,8 @@ function bodyOf({ overlap, drain, destroyAfter, wait = [], emergency, reason }: 
     return { mode: 'emergency', reason };
   }
   if (reason !== undefined) throw unclear('--reason is for --emergency');
-  return { plan: { overlap, drain, destroyAfterDays: destroyAfter, waits: wait.map(readWait) } };
+  const destroyAfterDays = destroyAfter === 'never' ? null : destroyAfter;
+  return { plan: { overlap, drain, destroyAfterDays, waits: wait.map(readWait) } };
 }
 
 function readWait(text: string): object {
@@ -73,8 +74,8 @@ function readWait(text: string): object {
   throw unclear(`--wait ${text}: write person:STEP, webhook:NAME:STEP or condition:NAME:STEP`);
 }
 
-function days(text: string): number | null {
-  if (text === 'never') return null;
+function days(text: string): number | 'never' {
+  if (text === 'never') return text;
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('a whole number of days, or never');
 }
