@@ -11,6 +11,7 @@ export function keyText({
   versions,
   canary,
   exportable,
+  rotation,
 }: Key): string {
   const head = details([
     ['key', name],
@@ -18,6 +19,7 @@ export function keyText({
     ['tags', tags.join(', ')],
     ['created', createdAt],
     ['exportable', exportable ? 'yes, when others consent' : undefined],
+    ['rotated', rotation && `every ${rotation.everyDays} days`],
     ['canary', canary === true ? 'yes: it never signs' : undefined],
   ]);
   const blocks = versions.map((version) =>

@@ -5,6 +5,7 @@ import { addKeyExportCommand } from './key-export.ts';
 import { addKeyImportCommand } from './key-import.ts';
 import { newKeyFields, withNewKeyOptions, type NewKeyOptions } from './key-options.ts';
 import { addKeyRotateCommand } from './key-rotate.ts';
+import { addKeyScheduleCommand } from './key-schedule.ts';
 import { addKeyStateCommands } from './key-states.ts';
 import { keyText } from './key-text.ts';
 import { addCommand, openSession, type Host } from './session.ts';
@@ -61,6 +62,7 @@ export function addKeyCommands(program: Command, host: Host): void {
 
   addKeyStateCommands(group, host);
   addKeyRotateCommand(group, host);
+  addKeyScheduleCommand(group, host);
 }
 
 function keyPath(name: string): string {

@@ -46,11 +46,16 @@ export class RotationScheduler {
     }
   }
 
+  /** Throws `unprocessable` for waits for what is not known. */
+  check(schedule: RotationSchedule | undefined): void {
+    if (schedule !== undefined) requireKnown(this.#parts.askers, planOf(schedule).waits);
+  }
+
   /** Gives a key a schedule, or none any more. Throws `not_found`, and `unprocessable` for waits for what is not known. */
   async set(act: Act<RotationTx>, name: string, schedule: RotationSchedule | undefined): Promise<Key> {
-    const { directory, askers } = this.#parts;
+    const { directory } = this.#parts;
     const key = directory.get(name);
-    if (schedule !== undefined) requireKnown(askers, planOf(schedule).waits);
+    this.check(schedule);
     const { version, address } = versionRef(versionOf(key, key.primary));
     const detail = schedule === undefined ? { everyDays: null } : { ...schedule };
     const draft = { kind: 'rotation.schedule_changed', outcome: 'done', detail } as const;

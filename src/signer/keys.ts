@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
-import type { Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
+import type { RotationSchedule, Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import type { KeystoreFacts } from '../keystore/web3-keystore.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
 import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
@@ -17,6 +17,8 @@ export interface NewKeyRequest {
   readonly canary?: boolean;
   /** Whether it may ever be exported; said here, once. */
   readonly exportable?: boolean;
+  /** When it is rotated by itself; checked by whoever asks. */
+  readonly rotation?: RotationSchedule | undefined;
 }
 
 /** Buffers are wiped by the import, whatever comes of it. */
@@ -175,6 +177,7 @@ export class KeyService {
         tags: key.tags,
         ...(key.canary && { canary: true }),
         ...(key.exportable && { exportable: true }),
+        ...(key.rotation !== undefined && { rotation: { ...key.rotation } }),
         ...more,
         ...(keystore !== undefined && { ...keystore }),
       },
@@ -216,7 +219,7 @@ function publicity({ address, weakness }: SealedKey): Publicity | undefined {
 
 function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin'], sealed: SealedKey): Key {
   const createdAt = new Date().toISOString();
-  const { name, tags, canary = false } = request;
+  const { name, tags, canary = false, rotation } = request;
   const { address, publicKey } = sealed;
   const version: KeyVersion = { version: 1, address, publicKey, state: 'enabled', origin, createdAt };
   return {
@@ -228,5 +231,6 @@ function newKey(id: string, request: NewKeyRequest, origin: KeyVersion['origin']
     exportable: request.exportable ?? false,
     canary,
     versions: [version],
+    ...(rotation !== undefined && { rotation }),
   };
 }

@@ -55,3 +55,22 @@ test.each(['person', 'nobody:cutover', 'webhook:cutover', 'webhook:a:b:cutover']
     expect(refused.stderr).toContain(`--wait ${wait}: write person:STEP`);
   },
 );
+
+test('a key gets a schedule, and loses it', async () => {
+  await cli('key create regular');
+  const set = await cli('key schedule regular --every 90 --window Europe/Zurich,mon+tue,09:00-17:00');
+  expect(set).toMatchObject({ stderr: '', code: 0 });
+  expect(set.stdout).toContain('every 90 days');
+  expect(jsonOf(await cli('key show regular --json'))).toMatchObject({
+    rotation: {
+      everyDays: 90,
+      window: { tz: 'Europe/Zurich', days: ['mon', 'tue'], from: '09:00', to: '17:00' },
+    },
+  });
+  expect((await cli('key schedule regular --every 9 --never')).code).toBe(1);
+  expect((await cli('key schedule regular')).stderr).toContain('give --every DAYS');
+  expect((await cli('key schedule regular --every 9 --window Mars/Base,mon,09:00-10:00')).stderr).toContain(
+    'IANA',
+  );
+  expect(jsonOf(await cli('key schedule regular --never --json'))).not.toHaveProperty('rotation');
+});

@@ -202,7 +202,19 @@ test('the life of a version', async () => {
 });
 
 test('a rotation', async () => {
-  await admin.post('/v1/keys', { name: 'rotated' });
+  const { body: created } = await call(
+    admin,
+    'POST /v1/keys',
+    {},
+    { name: 'rotated', rotation: { everyDays: 365 } },
+  );
+  expect(created.rotation).toMatchObject({ everyDays: 365 });
+  const unknown = {
+    everyDays: 1,
+    plan: { waits: [{ type: 'webhook', webhook: 'nobody', before: 'cutover' }] },
+  };
+  const refused = await admin.post('/v1/keys', { name: 'other', rotation: unknown });
+  expect([refused.status, refused.body.code]).toEqual([422, 'unprocessable']);
   const start = 'POST /v1/keys/{name}/rotations';
   const plan = { overlap: '1h', drain: '1h', waits: [{ type: 'person', before: 'generate' }] };
   const { body: planned } = await call(admin, start, { name: 'rotated' }, { plan });

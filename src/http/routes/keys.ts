@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Caller } from '../../access/credentials.ts';
 import { KEY_VERSION_STATES } from '../../keystore/life-cycle.ts';
+import { scheduleSchema, toSchedule } from '../../rotation/schedule.ts';
 import { keyToJson } from '../../signer/directory.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
@@ -10,7 +11,7 @@ const tag = 'Keys';
 
 const nameParams = z.strictObject({ name: nameSchema });
 
-export function keyRoutes({ keys }: Service): Route[] {
+export function keyRoutes({ keys, rotations }: Service): Route[] {
   return [
     route(
       {
@@ -21,10 +22,16 @@ export function keyRoutes({ keys }: Service): Route[] {
         description:
           'The key pair is made inside the signer process; its private half never leaves it unsealed.',
         access: ['admin'],
-        body: newKeySchema,
+        body: newKeySchema.extend({
+          rotation: scheduleSchema.optional().meta({ description: 'When it is rotated by itself.' }),
+        }),
         answer: { status: 201, description: 'The key.', schema: keyShape },
       },
-      async ({ body }, { act }) => keyToJson(await keys.create(act, body), { canary: true }),
+      async ({ body: { rotation: asked, ...body } }, { act }) => {
+        const rotation = asked && toSchedule(asked);
+        rotations.schedules.check(rotation);
+        return keyToJson(await keys.create(act, { ...body, rotation }), { canary: true });
+      },
     ),
     route(
       {
