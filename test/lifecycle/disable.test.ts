@@ -15,10 +15,10 @@ const released: Released[] = [];
 let service: Running;
 
 beforeAll(async () => {
-  const end = ServerResponse.prototype.end;
+  const end = Reflect.get(ServerResponse.prototype, 'end') as (...given: unknown[]) => ServerResponse;
   vi.spyOn(ServerResponse.prototype, 'end').mockImplementation(function (this: ServerResponse, ...given) {
     released.push({ path: this.req.url ?? '', status: this.statusCode });
-    return Reflect.apply(end, this, given) as ServerResponse;
+    return Reflect.apply(end, this, given);
   });
   service = await run();
 });
