@@ -1,18 +1,5 @@
 /** Parts of JSON as bytes, for the scanner. */
 
-export const PLAIN = 0;
-export const ESCAPE = 1;
-export const MULTIBYTE = 2;
-export const QUOTE = 3;
-const CONTROL = 4;
-/** What each byte is inside a string. */
-export const CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
-  if (byte === 0x22) return QUOTE;
-  if (byte === 0x5c) return ESCAPE;
-  if (byte < 0x20) return CONTROL;
-  return byte < 0x80 ? PLAIN : MULTIBYTE;
-});
-
 /** \b \t \n \f \r have escapes of their own; a canonical text does not write them as \u00xx. */
 const SHORT_ESCAPES = new Set([0x08, 0x09, 0x0a, 0x0c, 0x0d]);
 

@@ -1,5 +1,19 @@
 import { isUtf8 } from 'node:buffer';
-import { CLASS, ESCAPE, escapeLength, isDigit, isInNumber, MULTIBYTE, PLAIN, QUOTE } from './json-bytes.ts';
+import { escapeLength, isDigit, isInNumber } from './json-bytes.ts';
+
+// Here and not with the rest, because what is imported is loaded anew for every byte.
+const PLAIN = 0;
+const ESCAPE = 1;
+const MULTIBYTE = 2;
+const QUOTE = 3;
+const CONTROL = 4;
+/** What each byte is inside a string. */
+const CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte === 0x22) return QUOTE;
+  if (byte === 0x5c) return ESCAPE;
+  if (byte < 0x20) return CONTROL;
+  return byte < 0x80 ? PLAIN : MULTIBYTE;
+});
 
 /**
  * What one pass over an entry's bytes tells without building anything. Positions are offsets into the bytes; -1
@@ -207,12 +221,11 @@ class Scan implements Outline {
   #string(): boolean {
     const bytes = this.#bytes;
     let at = this.#at + 1;
-    this.#plain = true;
-    for (;;) {
-      let kind = CLASS[bytes[at++] as number];
-      while (kind === PLAIN) kind = CLASS[bytes[at++] as number];
-      if (kind === QUOTE) break;
-      this.#plain = false;
+    let kind = CLASS[bytes[at++] as number];
+    while (kind === PLAIN) kind = CLASS[bytes[at++] as number];
+    // Nearly all strings end here, so that this is the way that has to be quick.
+    this.#plain = kind === QUOTE;
+    while (kind !== QUOTE) {
       if (kind === MULTIBYTE) this.#ascii = false;
       else if (kind === ESCAPE) {
         const length = escapeLength(bytes, at);
@@ -221,6 +234,8 @@ class Scan implements Outline {
       }
       // A control character, or the end of the bytes.
       else return false;
+      do kind = CLASS[bytes[at++] as number];
+      while (kind === PLAIN);
     }
     this.#at = at;
     return true;
