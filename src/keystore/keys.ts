@@ -80,10 +80,12 @@ export interface KeyWrites {
   /** Throws `conflict` when the version is there, or its address is already kept here. */
   addVersion(keyId: string, version: KeyVersion, sealed: Uint8Array): void;
   /**
-   * Notes that a version signed. Throws `key_state` unless it is in a state that signs at this point of the log, so that
-   * no signature comes after the entry that disabled its key.
+   * Notes that a version signed. Throws `key_state` unless it is in `state` at this point of the log, so that no signature
+   * comes after the entry that disabled its key, or made it one that drains.
+   *
+   * @param state that it was decided in
    */
-  markUsed(keyId: string, version: number, time: string): void;
+  markUsed(keyId: string, version: number, state: KeyVersionState, time: string): void;
   /** The whole standing of a version (life-cycle.ts `move`). Throws `key_state` unless it is in one of the states `from`. */
   setKeyState(keyId: string, version: number, from: readonly KeyVersionState[], standing: Standing): void;
   /** Compare and swap. Throws `conflict` unless `from` is the primary, and `not_found` where there is no version `to`. */

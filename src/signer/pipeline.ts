@@ -103,6 +103,18 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
    * keeps a signature from being made. Whoever carries out an approved request gives an act whose commit notes that.
    */
   async sign(act: Act<Tx>, request: SignRequest): Promise<SignAnswer | PendingAnswer> {
+    for (let left = MAX_OVERTAKEN; left > 0; left--) {
+      try {
+        return await this.#attempt(act, request, left === 1);
+      } catch (error) {
+        if (!(error instanceof Overtaken) || left === 1) throw error;
+      }
+    }
+    throw new CountersignError('internal', 'a request was not decided');
+  }
+
+  /** @param last whether it is over when the key changes meanwhile; else it throws `Overtaken`, and nothing was logged. */
+  async #attempt(act: Act<Tx>, request: SignRequest, last: boolean): Promise<SignAnswer | PendingAnswer> {
     const { keys, custody, ledger, nonces, gate } = this.#parts;
     custody.requireUnsealed();
     gate.requireOpen();
@@ -134,6 +146,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
         throw new CountersignError('internal', 'the digests of the two processes differ');
       answer = await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
+      if (error instanceof Overtaken && !last) throw error;
       const failed = { ...draft, ...failureOf(error, draft.detail) };
       // Else the digest would be a way around the nonce guard.
       if (isConflict(error)) await this.#recordRefusal(act, asked, failed);
@@ -255,7 +268,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
           'unavailable',
           'the policy changed while this was being signed: try again',
         );
-      tx.markUsed(key.id, version.version, time);
+      markUsed(tx, key, version, time);
       const charged = charge.commit(tx);
       slot?.commit(tx, charged);
       if (operation !== 'digest') tx.forgetDenied(key.id, digest);
@@ -264,6 +277,21 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     charge.done();
     keys.noteUse(key.name, version.version, time);
     return answer;
+  }
+}
+
+/** So often a request is decided at most: whoever changes a key so often has a reason to. */
+const MAX_OVERTAKEN = 4;
+
+/** The state of the version changed between the decision and the commit: what was decided is about another state. */
+class Overtaken extends CountersignError {}
+
+function markUsed(tx: KeyWrites, key: Key, { version, state }: KeyVersion, time: string): void {
+  try {
+    tx.markUsed(key.id, version, state, time);
+  } catch (error) {
+    if (error instanceof CountersignError) throw new Overtaken(error.code, error.message);
+    throw error;
   }
 }
 

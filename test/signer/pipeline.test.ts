@@ -19,11 +19,13 @@ import { digestOf, preimageOf } from '../../src/intent/preimage.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import { maxTotalFee } from '../../src/intent/transaction.ts';
 import type { Key, KeyVersion } from '../../src/keystore/keys.ts';
+import { move } from '../../src/keystore/life-cycle.ts';
 import type { Charge, Decision, PolicyRequest, Verdict } from '../../src/policy/decision.ts';
 import { LimitLedger } from '../../src/policy/ledger.ts';
 import { addressOf, publicKeyOf, signDigest } from '../../src/secp256k1.ts';
 import type { RequestDraft } from '../../src/signer/approval-desk.ts';
 import type { Custody } from '../../src/signer/custody.ts';
+import { standingAs } from '../../src/signer/key-states.ts';
 import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline, type SignRequest } from '../../src/signer/pipeline.ts';
@@ -66,6 +68,7 @@ let drafts: RequestDraft[];
 /** Runs while the signer process would be busy. */
 let whileSigning: () => unknown;
 let gate: ReleaseGate;
+let keys: KeyService;
 
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'pipeline-'));
@@ -107,6 +110,7 @@ function keyOf(name: string): Key {
 function build(): void {
   const custody = {
     requireUnsealed: () => undefined,
+    unload: async () => undefined,
     sign: async (
       { identity }: { identity: { keyId: string } },
       operation: Intent['operation'],
@@ -120,8 +124,9 @@ function build(): void {
     },
   } as unknown as Custody;
   ledger = new LimitLedger(storage.reads, storage.head().time, () => now);
+  keys = new KeyService(storage.reads, custody);
   pipeline = new SigningPipeline<StorageTx>({
-    keys: new KeyService(storage.reads, custody),
+    keys,
     policy: {
       get hash() {
         return policyHash;
@@ -593,6 +598,58 @@ describe('what needs approval', () => {
     };
     await expect(sign(tx, { approved })).rejects.toThrow(code('approval_required'));
     expect(entries().some(({ signature }) => signature !== undefined)).toBe(false);
+  });
+});
+
+describe('a key that changes while it signs', () => {
+  const tx = transaction();
+
+  /** Commits the change in the middle of the first signature. */
+  const meanwhile = (transition: 'supersede' | 'disable'): void => {
+    whileSigning = async () => {
+      whileSigning = () => undefined;
+      const [version] = keys.get('treasury').versions;
+      const occasion = { time: '2030-01-02T00:00:00.000Z', reason: 'meanwhile' };
+      const standing = move('it', version!, transition, occasion);
+      await act.commit({ kind: 'rotation.cut_over', outcome: 'done' }, (writes) => {
+        writes.setKeyState('id-treasury', 1, ['enabled'], standing);
+        return {};
+      });
+      keys.directory.change('treasury', 1, standingAs(standing));
+    };
+  };
+  const kinds = (): unknown[] => entries().map(({ kind, outcome }) => [kind, outcome]);
+
+  it('is decided about again when it begins to drain', async () => {
+    judge = ({ key }) => ({ decision: key.draining ? DENY : ALLOW, charges: [] });
+    meanwhile('supersede');
+    await expect(sign(tx)).rejects.toThrow(code('policy_denied'));
+    expect(asked.map(({ key }) => key.draining)).toEqual([false, true]);
+    expect(kinds()).toEqual([
+      ['rotation.cut_over', 'done'],
+      ['sign', 'denied'],
+    ]);
+  });
+
+  it('signs once, behind the change, where the policy allows that', async () => {
+    judge = (request) => ({ ...charging(() => 60n)(request), decision: ALLOW });
+    meanwhile('supersede');
+    expect(await sign(tx)).toMatchObject({ operation: 'transaction' });
+    expect(asked.map(({ key }) => key.draining)).toEqual([false, true]);
+    expect(kinds()).toEqual([
+      ['rotation.cut_over', 'done'],
+      ['sign', 'done'],
+    ]);
+    expect(usage()).toBe(60n);
+  });
+
+  it('signs nothing behind the entry that disabled it', async () => {
+    meanwhile('disable');
+    await expect(sign(tx)).rejects.toThrow(code('key_state'));
+    expect(kinds()).toEqual([
+      ['rotation.cut_over', 'done'],
+      ['sign', 'refused'],
+    ]);
   });
 });
 

@@ -65,8 +65,7 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const markUsed = db.prepare(
-    `UPDATE key_versions SET last_used_at = ? WHERE key_id = ? AND version = ?
-       AND state IN (${SIGNING_STATES.map((state) => `'${state}'`).join(', ')})`,
+    'UPDATE key_versions SET last_used_at = ? WHERE key_id = ? AND version = ? AND state = ?',
   );
   const setState = db.prepare(
     `UPDATE key_versions SET state = ?, superseded_at = ?, compromised_at = ?, destroy_at = ?, destroyed_at = ?,
@@ -138,13 +137,9 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
 
     addVersion,
 
-    markUsed: (keyId, version, time) => {
-      if (markUsed.run(time, keyId, version).changes !== 1) {
-        throw new CountersignError(
-          'key_state',
-          'the key version stopped signing before its signature was logged',
-        );
-      }
+    markUsed: (keyId, version, state, time) => {
+      if (!SIGNING_STATES.includes(state) || markUsed.run(time, keyId, version, state).changes !== 1)
+        throw new CountersignError('key_state', `the key version is not ${state} any more`);
     },
 
     setKeyState: (keyId, version, from, standing) => {
