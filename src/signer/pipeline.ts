@@ -1,31 +1,25 @@
 import type { Act, ActDraft } from '../audit/act.ts';
 import type { ReleaseGate } from '../audit/gate.ts';
-import { toHex, type Hex } from '../bytes.ts';
+import { toHex } from '../bytes.ts';
 import { decodeEffects } from '../effects/decode.ts';
 import type { PolicyIntent } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
 import type { Intent, Operation } from '../intent/intent.ts';
-import { digestOf, preimageOf } from '../intent/preimage.ts';
-import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
+import type { KeyWrites } from '../keystore/keys.ts';
 import type { Charge, Decision, PolicyRequest, UsageOf, Verdict } from '../policy/decision.ts';
 import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledger.ts';
 import { settle } from '../policy/settle.ts';
 import { stricter } from '../policy/stricter.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
+import { readAsked, type Asked } from './asked.ts';
 import { alarmOf, denialOfCanary, type CanaryAlarm } from './canary.ts';
 import type { Custody, DigestSignature } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
-import {
-  claimOf,
-  type NonceClaim,
-  type NonceGuard,
-  type NonceSlot,
-  type NonceWrites,
-  type Reservation,
-} from './nonces.ts';
+import type { NonceGuard, NonceWrites, Reservation } from './nonces.ts';
+import { markUsed, Overtaken, whileOvertaken } from './overtaken.ts';
 import { answerOf, serialize, type SignAnswer } from './sign-answer.ts';
-import { decisionForLog, describe, failureOf, type AskedWith, type Described } from './sign-entry.ts';
+import { decisionForLog, failureOf, type AskedWith, type Described } from './sign-entry.ts';
 
 /** The policy in force. Both throw `unavailable` where there is none. */
 export interface PolicyDecider {
@@ -103,14 +97,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
    * keeps a signature from being made. Whoever carries out an approved request gives an act whose commit notes that.
    */
   async sign(act: Act<Tx>, request: SignRequest): Promise<SignAnswer | PendingAnswer> {
-    for (let left = MAX_OVERTAKEN; left > 0; left--) {
-      try {
-        return await this.#attempt(act, request, left === 1);
-      } catch (error) {
-        if (!(error instanceof Overtaken) || left === 1) throw error;
-      }
-    }
-    throw new CountersignError('internal', 'a request was not decided');
+    return await whileOvertaken(async (last) => await this.#attempt(act, request, last));
   }
 
   /** @param last whether it is over when the key changes meanwhile; else it throws `Overtaken`, and nothing was logged. */
@@ -118,7 +105,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const { keys, custody, ledger, nonces, gate } = this.#parts;
     custody.requireUnsealed();
     gate.requireOpen();
-    const asked = this.#read(request);
+    const asked = readAsked(keys, request);
     // From here to the reservations nothing may be awaited: that is what makes limits exact.
     const { decision, charges } = this.#decide(asked);
     const draft = {
@@ -165,19 +152,6 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       keys.signingVersion(keys.get(key.name), asked.version.version);
     }
     return answer;
-  }
-
-  #read(request: SignRequest): Asked {
-    const { intent } = request;
-    const { keys } = this.#parts;
-    const key = keys.get(request.keyName);
-    const version = keys.version(key, request.version ?? key.primary);
-    const about = describe(key, version, intent, request);
-    const preimage = preimageOf(intent);
-    const digest = digestOf(intent.operation, preimage);
-    const { operation } = intent;
-    const claim = nonceClaim(key, version, intent, digest);
-    return { request, key, version, operation, about, preimage, digest: toHex(digest), claim };
   }
 
   #decide({ request, key, claim }: Asked): {
@@ -280,34 +254,6 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 }
 
-/** So often a request is decided at most: whoever changes a key so often has a reason to. */
-const MAX_OVERTAKEN = 4;
-
-/** The state of the version changed between the decision and the commit: what was decided is about another state. */
-class Overtaken extends CountersignError {}
-
-function markUsed(tx: KeyWrites, key: Key, { version, state }: KeyVersion, time: string): void {
-  try {
-    tx.markUsed(key.id, version, state, time);
-  } catch (error) {
-    if (error instanceof CountersignError) throw new Overtaken(error.code, error.message);
-    throw error;
-  }
-}
-
-/** A request with all that is derived from it, before it is decided. */
-interface Asked {
-  readonly request: SignRequest;
-  readonly key: Key;
-  readonly version: KeyVersion;
-  readonly operation: Operation;
-  readonly about: Described;
-  readonly preimage: Buffer;
-  readonly digest: Hex;
-  /** Of a transaction. */
-  readonly claim: { readonly slot: NonceSlot; readonly claim: NonceClaim } | undefined;
-}
-
 type Draft = Described & Pick<ActDraft, 'decision' | 'digest'>;
 
 interface Made {
@@ -324,15 +270,6 @@ const NOUNS: { readonly [operation in Operation]: string } = {
   authorization: 'an authorization',
   digest: 'a digest',
 };
-
-function nonceClaim(key: Key, version: KeyVersion, intent: Intent, digest: Buffer): Asked['claim'] {
-  if (intent.operation !== 'transaction') return undefined;
-  const { chainId, nonce } = intent.transaction;
-  return {
-    slot: { keyId: key.id, version: version.version, chainId: `${chainId}`, nonce: `${nonce}` },
-    claim: claimOf(intent.transaction, digest, version.address),
-  };
-}
 
 function isConflict(error: unknown): boolean {
   return error instanceof CountersignError && error.code === 'nonce_conflict';
