@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config';
 /** Keys through their whole life, in services that are killed at every commit of it: `npm run test:lifecycle`. */
 export default defineConfig({
   test: {
-    include: ['test/lifecycle/**/*.test.ts'],
+    include: [
+      'test/lifecycle/**/*.test.ts',
+      'test/keystore/{life-cycle,shamir,share}.test.ts',
+      'test/signer/{key-states,rekey,rewrap}.test.ts',
+      'test/{rotation,backup}/**/*.test.ts',
+    ],
     testTimeout: 600_000,
     hookTimeout: 120_000,
     pool: 'forks',
