@@ -86,18 +86,22 @@ export class RotationService {
   /**
    * Takes the primary out of use for good, in the commit that plans the rotation, and puts a new version in its place as
    * soon as the signer process can make one. An open rotation of the key ends with it. Throws `not_found`, and `conflict`
-   * while an emergency is under way already.
+   * while an emergency is under way already, or where the primary is not the version that was meant.
    */
   async startEmergency(
     act: Act<RotationTx>,
     keyName: string,
     reason: string,
     starter?: Starter,
+    meant?: number,
   ): Promise<RotationJson> {
     const { directory, reads, runner, forgotten } = this.#parts;
     const known = reads.openRotationOf(directory.get(keyName).id);
     const answer = await runner.alone(known?.id ?? keyName, async () => {
       const key = directory.get(keyName);
+      // A cutover may have been under way: the version that is leaked is the one that was meant.
+      if (meant !== undefined && key.primary !== meant)
+        throw new CountersignError('conflict', `version ${meant} is not the primary of its key any more`);
       const open = reads.openRotationOf(key.id);
       if (open?.mode === 'emergency')
         throw new CountersignError(

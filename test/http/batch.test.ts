@@ -128,3 +128,27 @@ test('a batch at the same time as its repeat is signed once', async () => {
   expect(must(one!).body).toEqual(must(two!).body);
   expect(await service.entries({ from })).toHaveLength(20);
 });
+
+test('what was signed early in a batch is not given out behind the answer that says that its key is disabled', async () => {
+  await service.admin.post('/v1/keys', { name: 'crossed', tags: ['demo'] });
+  const answered: string[] = [];
+  const note = async (name: string, answer: Promise<Answered>): Promise<Answered> => {
+    const given = must(await answer);
+    answered.push(name);
+    return given;
+  };
+  const from = await service.size();
+  const all = note(
+    'batch',
+    batch(Array.from({ length: 1_000 }, (_, i) => message(`crossing ${i}`, 'crossed'))),
+  );
+  // The first are signed and logged, the last are not.
+  await expect
+    .poll(async () => await service.size(), { interval: 1, timeout: 10_000 })
+    .toBeGreaterThan(from + 100);
+  const disabled = service.admin.post('/v1/keys/crossed/versions/1/disable', { reason: 'crossing' });
+  const [{ body }] = await Promise.all([all, note('disable', disabled)]);
+  expect(answered).toEqual(['disable', 'batch']);
+  expect(body.items.filter(({ status }: Json) => status === 200)).toEqual([]);
+  expect(new Set(body.items.map(({ code }: Json) => code))).toEqual(new Set(['key_state']));
+});

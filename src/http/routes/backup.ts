@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { systemAct } from '../../audit/act.ts';
 import { fingerprintOf, requireRecipients } from '../../backup/age.ts';
 import { DATABASE_PART, partOf } from '../../backup/header.ts';
 import { Content } from '../content.ts';
@@ -25,7 +26,7 @@ const takenOverShape = z.strictObject({
 });
 
 /** Backups, and taking over from the service that one was made of. */
-export function backupRoutes({ backups, fence, seal }: Service): Route[] {
+export function backupRoutes({ backups, fence, log, seal }: Service): Route[] {
   return [
     route(
       {
@@ -105,8 +106,8 @@ export function backupRoutes({ backups, fence, seal }: Service): Route[] {
       },
       async ({ body: { reason } }, { act }) => {
         const taken = await fence.takeOver(act, reason);
-        // What opens without a person; readyz says what does not.
-        await seal.resume(act).catch(() => undefined);
+        // What opens without a person; readyz says what does not. An act of its own: the caller's has its one answer.
+        await seal.resume(systemAct(log)).catch(() => undefined);
         return taken;
       },
     ),

@@ -16,7 +16,7 @@ import { keyShape, nameSchema, numberText, reasonSchema } from '../shapes.ts';
 export interface EmergencyRotations {
   /**
    * Makes the primary a compromised one and starts the rotation, in one commit of the act. Throws `conflict` where one is
-   * under way, and `key_state` where the primary is compromised already.
+   * under way or the primary is not the version that was meant, and `key_state` where the primary is compromised already.
    *
    * @returns the rotation, with its `id`
    */
@@ -25,6 +25,7 @@ export interface EmergencyRotations {
     keyName: string,
     reason: string,
     starter: { readonly id: string; readonly name: string },
+    meant: number,
   ): Promise<Answer>;
 }
 
@@ -209,7 +210,7 @@ async function compromiseAndRotate(
     const kept = answering(act, ({ id = '' }) =>
       answerOf(keys.states.foresee(name, version, change), { rotation: id }),
     );
-    const { id = '' } = await emergencies.startEmergency(kept, name, reason, starter);
+    const { id = '' } = await emergencies.startEmergency(kept, name, reason, starter, version);
     await keys.forgotten();
     return answerOf(keys.get(name), { rotation: id });
   } catch (error) {

@@ -9,7 +9,7 @@ import type { PendingAnswer } from '../../signer/approval-desk.ts';
 import type { SignAnswer } from '../../signer/sign-answer.ts';
 import { findKeptAnswer } from '../idempotency.ts';
 import { toJsonSchema } from '../openapi.ts';
-import { untilReleasable } from '../release.ts';
+import { requireReleasable, untilReleasable } from '../release.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
 import {
@@ -163,6 +163,16 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     }
   };
 
+  const released = (answer: Answer, context: RouteContext): Answer => {
+    if (answer['status'] !== SIGNED) return answer;
+    try {
+      requireReleasable(service, answer);
+      return answer;
+    } catch (error) {
+      return context.problemOf(error);
+    }
+  };
+
   const batch = route(
     {
       method: 'POST',
@@ -212,7 +222,8 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         });
         answers.push(...(await Promise.all(underWay)));
       }
-      return { items: answers };
+      // Some were signed while others waited: what could not be signed now is not given out now.
+      return { items: answers.map((answer) => released(answer, context)) };
     },
   );
 

@@ -68,11 +68,16 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
     'UPDATE key_versions SET last_used_at = ? WHERE key_id = ? AND version = ? AND state = ?',
   );
   const setState = db.prepare(
-    `UPDATE key_versions SET state = ?, superseded_at = ?, compromised_at = ?, destroy_at = ?, destroyed_at = ?,
-       state_reason = ?, state_changed_at = ?
-     WHERE key_id = ? AND version = ? AND state IN (SELECT value FROM json_each(?))`,
+    `UPDATE key_versions SET state = ?1, superseded_at = ?2, compromised_at = ?3, destroy_at = ?4, destroyed_at = ?5,
+       state_reason = ?6, state_changed_at = ?7
+     WHERE key_id = ?8 AND version = ?9 AND state IN (SELECT value FROM json_each(?10))
+       -- Only one that drains becomes again what it was before another took its place.
+       AND (superseded_at IS NULL OR ?2 IS NOT NULL OR state = 'draining')`,
   );
-  const setPrimary = db.prepare('UPDATE keys SET primary_version = ? WHERE id = ? AND primary_version = ?');
+  const setPrimary = db.prepare(
+    `UPDATE keys SET primary_version = ?1 WHERE id = ?2 AND primary_version = ?3
+       AND EXISTS (SELECT 1 FROM key_versions WHERE key_id = ?2 AND version = ?1 AND state = 'enabled')`,
+  );
   const setSealed = db.prepare('UPDATE key_versions SET sealed = ? WHERE key_id = ? AND version = ?');
   const replaceSealed = db.prepare(
     'UPDATE key_versions SET sealed = ? WHERE key_id = ? AND version = ? AND sealed = ?',
@@ -152,7 +157,10 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
       if (sealedOf.get(keyId, to) === undefined)
         throw new CountersignError('not_found', `the key has no version ${to}`);
       if (setPrimary.run(to, keyId, from).changes !== 1)
-        throw new CountersignError('conflict', `version ${from} is not the primary`);
+        throw new CountersignError(
+          'conflict',
+          `version ${from} is not the primary any more, or version ${to} is not enabled`,
+        );
     },
 
     eraseSealed: (keyId, version) => {
