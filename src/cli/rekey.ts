@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import { toHex, wipe } from '../bytes.ts';
+import { CountersignError } from '../errors.ts';
+import { sealKeyFile } from '../keystore/seal-file.ts';
 import type { Rekey } from './answers.ts';
 import {
   addNewSealOptions,
@@ -12,17 +15,42 @@ import {
   type NewSealOptions,
   type PassphraseOptions,
 } from './seal-secrets.ts';
-import { addCommand, openSession, type Host } from './session.ts';
+import { addCommand, openSession, type Host, type Session } from './session.ts';
 import { sealText } from './status-text.ts';
 import { details } from './table.ts';
 
 interface StartOptions extends NewSealOptions {
   readonly currentPassphraseFile?: string;
+  readonly currentSealKeyFile?: string;
 }
 
 interface RekeyAnswer {
   readonly rekey: Rekey;
   readonly shares?: readonly string[];
+}
+
+/** Undefined of a seal in shares, which come one by one. */
+async function readCurrent(
+  session: Session,
+  inForce: string | null,
+  { currentPassphraseFile: file, currentSealKeyFile: keyFile }: StartOptions,
+): Promise<{ readonly passphrase: string } | { readonly sealKey: string } | undefined> {
+  if (inForce === 'passphrase') {
+    const options = file === undefined ? {} : { passphraseFile: file };
+    return { passphrase: await readPassphrase(session, options, 'the passphrase in force') };
+  }
+  if (inForce !== 'file') return undefined;
+  if (keyFile === undefined)
+    throw new CountersignError(
+      'invalid_request',
+      'the seal in force has a key file: give --current-seal-key-file, seal.key in the data directory',
+    );
+  const key = sealKeyFile(keyFile).read();
+  try {
+    return { sealKey: toHex(key) };
+  } finally {
+    wipe(key);
+  }
 }
 
 /** Changing the seal, one step a command. Each says what comes next. */
@@ -33,27 +61,17 @@ export function addRekeyCommands(program: Command, host: Host): void {
     addCommand(group, 'start', 'make the new seal; the one in force stays until `rekey verify`'),
   )
     .option('--current-passphrase-file <file>', 'of a passphrase seal in force; - for standard input')
+    .option('--current-seal-key-file <file>', 'of a seal with a key file: seal.key in the data directory')
     .action(async (options: StartOptions, command: Command) => {
       const session = openSession(host, command);
       const client = session.client();
       const { seal: inForce } = await client.get<{ seal: { type: string | null } }>('/v1/sys/status');
-      const current =
-        inForce.type === 'passphrase'
-          ? await readPassphrase(
-              session,
-              {
-                ...(options.currentPassphraseFile !== undefined && {
-                  passphraseFile: options.currentPassphraseFile,
-                }),
-              },
-              'the passphrase in force',
-            )
-          : undefined;
+      const current = await readCurrent(session, inForce.type, options);
       const seal = await readNewSeal(session, options);
       // Of a seal in shares, the new ones come with the last of the old ones.
       const output = inForce.type === 'shamir' ? undefined : options.output;
       prepareOutput(output);
-      const body = { seal, ...(current !== undefined && { current: { passphrase: current } }) };
+      const body = { seal, current };
       const answer = await client.post<RekeyAnswer>('/v1/sys/rekey', body);
       const written = sharesText(answer.shares, output);
       session.print(output === undefined ? answer : { rekey: answer.rekey }, ({ rekey }) =>

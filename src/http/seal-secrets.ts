@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { wipe } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
-import type { RekeyChoice } from '../signer/rekey.ts';
+import type { CurrentSecret, RekeyChoice } from '../signer/rekey.ts';
 import type { RouteContext } from './route.ts';
-import type { newSealSchema } from './seal-shapes.ts';
+import type { currentSealSchema, newSealSchema } from './seal-shapes.ts';
 import type { Service } from './service.ts';
 
 /** Does what tries a secret of the seal, within the bounds on such tries. */
@@ -32,6 +32,11 @@ function isWrongSecret(error: unknown): boolean {
 /** A seal that is to be made, its passphrase in a Buffer that can be wiped. */
 export function choiceOf(seal: z.output<typeof newSealSchema>): RekeyChoice {
   return seal.type === 'shamir' ? seal : { ...seal, passphrase: Buffer.from(seal.passphrase, 'utf8') };
+}
+
+export function currentOf(current: z.output<typeof currentSealSchema>): CurrentSecret {
+  if ('passphrase' in current) return { type: 'passphrase', secret: Buffer.from(current.passphrase, 'utf8') };
+  return { type: 'file', secret: Buffer.from(current.sealKey.slice(2), 'hex') };
 }
 
 /** JSON has no other way: as text they stay in this process until they are overwritten by chance. */

@@ -20,6 +20,17 @@ export const shareSchema = z
   .max(2 * SHARE_TEXT_LENGTH)
   .meta({ description: 'One share, as it was shown: css1-…' });
 
+/** What opens the seal in force. */
+export const currentSealSchema = z.union([
+  z.strictObject({ passphrase: passphraseSchema }),
+  z.strictObject({
+    sealKey: z
+      .string()
+      .regex(/^0x[0-9a-f]{64}$/, 'must be the 32 bytes of the seal key file, lower-case hex with 0x')
+      .meta({ description: 'The 32 bytes of the seal key file, hex.' }),
+  }),
+]);
+
 /** A seal that is to be made. */
 export const newSealSchema = z.discriminatedUnion('type', [
   z.strictObject({

@@ -8,7 +8,6 @@ import {
   newSealOf,
   secretOf,
   type PassphraseChoice,
-  type SealKeyFile,
   type SealReads,
   type SealWrites,
   type SharesChoice,
@@ -22,6 +21,12 @@ import type { SealLock } from './seal-lock.ts';
 /** What a seal can be changed to. */
 export type RekeyChoice = PassphraseChoice | SharesChoice;
 
+/** What opens the seal in force, of the two that are no shares: the passphrase, or the bytes of the key file. */
+export interface CurrentSecret {
+  readonly type: 'file' | 'passphrase';
+  readonly secret: Buffer;
+}
+
 /** With the step that makes the current seal agree: the texts of the new shares, once. The caller wipes them. */
 export interface RekeyAnswer {
   readonly status: RekeyStatus;
@@ -32,7 +37,6 @@ export interface RekeyParts {
   readonly reads: SealReads;
   readonly custody: SealCustody;
   readonly lock: SealLock;
-  readonly keyFile: SealKeyFile;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -64,13 +68,14 @@ export class RekeyService {
   }
 
   /**
-   * Makes the new seal. Of a passphrase seal `current` is the passphrase; the key file is read; shares of the seal in force
-   * are given one by one to {@link authorize}. Passphrases are wiped. Throws `conflict`, `sealed`, `wrong_password`.
+   * Makes the new seal. `current` comes from whoever asks, of a key file, too: the service could read that by itself, and
+   * then the role alone would be enough to have the keyring sealed under a secret of one's own. Shares of the seal in force
+   * are given one by one to {@link authorize}. Secrets are wiped. Throws `conflict`, `sealed`, `wrong_password`.
    */
   async start(
     act: RekeyAct,
     choice: RekeyChoice,
-    current: Buffer | undefined,
+    current: CurrentSecret | undefined,
     answer: Answering = noAnswer,
   ): Promise<RekeyAnswer> {
     const { custody, lock, now } = this.#parts;
@@ -98,7 +103,7 @@ export class RekeyService {
         }
       });
     } finally {
-      wipe(current, choice.type === 'passphrase' ? choice.passphrase : undefined);
+      wipe(current?.secret, choice.type === 'passphrase' ? choice.passphrase : undefined);
     }
   }
 
@@ -272,12 +277,14 @@ export class RekeyService {
     return seal;
   }
 
-  /** Undefined where it comes in shares. Throws `invalid_request` when it is missing. */
-  #currentSecret({ type }: SealConfig, passphrase: Buffer | undefined): Buffer | undefined {
-    if (type === 'passphrase' && passphrase === undefined)
-      throw invalidField('current', 'must have the passphrase of the seal in force');
-    if (type !== 'passphrase' && passphrase !== undefined)
-      throw invalidField('current', `must be absent: the seal in force is a ${type}`);
-    return type === 'file' ? this.#parts.keyFile.read() : passphrase;
+  /** Undefined where it comes in shares. Throws `invalid_request` when it is missing, or that of another kind of seal. */
+  #currentSecret({ type }: SealConfig, current: CurrentSecret | undefined): Buffer | undefined {
+    if (type === 'shamir') {
+      if (current === undefined) return undefined;
+      throw invalidField('current', 'must be absent: shares of the seal in force are given one by one');
+    }
+    if (current?.type === type) return current.secret;
+    const what = type === 'file' ? 'the bytes of the seal key file (sealKey)' : 'the passphrase';
+    throw invalidField('current', `must have ${what} of the seal in force`);
   }
 }

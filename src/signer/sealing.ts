@@ -45,7 +45,7 @@ export function createSealing(parts: SealingParts): Sealing {
   const sealCustody = new SealCustody(custody);
   const lock = new SealLock();
   const seal = new SealService({ reads, custody, sealCustody, lock, use, keyFile, passphrase });
-  const rekey = new RekeyService({ reads, custody: sealCustody, lock, keyFile, now });
+  const rekey = new RekeyService({ reads, custody: sealCustody, lock, now });
   const rootKey = new RootKey({ reads, custody: sealCustody, lock, use, limits, now });
   const rewrap = new Rewrap({ reads, custody, sealCustody, rootKey, act, now });
   seal.onOpen(() => rewrap.resume());

@@ -109,3 +109,28 @@ describe('the root key', () => {
     expect(jsonOf(await cli('rewrap --json'))).toMatchObject({ total: 0 });
   });
 });
+
+describe('changing a seal with a key file', () => {
+  it('takes the file: the credential alone is not enough', async () => {
+    const other = await startService();
+    try {
+      const run = cliFor(other.url, path.join(other.data, 'admin.token'));
+      const start = 'rekey start --shares 2 --threshold 2';
+      const without = await run(start);
+      expect(without).toMatchObject({ code: 1, stdout: '' });
+      expect(without.stderr).toContain('give --current-seal-key-file');
+      const wrong = path.join(directory, 'wrong.key');
+      writeFileSync(wrong, Buffer.alloc(32, 7), { mode: 0o600 });
+      expect((await run(`${start} --current-seal-key-file ${wrong}`)).code).toBe(1);
+      expect((await run('rekey show')).stdout).toContain('No change');
+      const output = path.join(directory, 'third');
+      const key = path.join(other.data, 'seal.key');
+      const started = await run(`${start} --output ${output} --current-seal-key-file ${key}`);
+      expect(started).toMatchObject({ code: 0, stderr: '' });
+      const shares = [1, 2].map((number) => `--share-file ${path.join(output, `share-${number}`)}`).join(' ');
+      expect((await run(`rekey verify ${shares}`)).stdout).toContain('Delete seal.key');
+    } finally {
+      await other.stop();
+    }
+  });
+});

@@ -125,7 +125,17 @@ test('changing the seal, and renewing the root key', async () => {
     const none = await call(operator, 'GET /v1/sys/rekey');
     expect(none.body).toEqual({ rekey: null });
     const seal = { type: 'shamir', shares: 3, threshold: 2 };
-    const { shares } = (await call(operator, 'POST /v1/sys/rekey', {}, { seal })).body;
+    // An operator's role is not enough: with it alone the keyring could be put under a secret of one's own.
+    const unproven = await operator.post('/v1/sys/rekey', { seal });
+    expect([unproven.status, unproven.body.errors[0].path]).toEqual([400, 'current']);
+    const guessed = await operator.post('/v1/sys/rekey', {
+      seal,
+      current: { sealKey: `0x${'00'.repeat(32)}` },
+    });
+    expect([guessed.status, guessed.body.code]).toEqual([422, 'wrong_password']);
+    const sealKey = `0x${readFileSync(path.join(other.data, 'seal.key')).toString('hex')}`;
+    const start = { seal, current: { sealKey } };
+    const { shares } = (await call(operator, 'POST /v1/sys/rekey', {}, start)).body;
     await call(operator, 'POST /v1/sys/rekey/verify', {}, { share: shares[0] });
     expect((await call(operator, 'GET /v1/sys/rekey')).body.rekey.have).toBe(1);
     await call(operator, 'POST /v1/sys/rekey/verify', {}, { share: shares[1] });

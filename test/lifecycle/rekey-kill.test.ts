@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
@@ -19,16 +19,17 @@ let service: RunningService | undefined;
 beforeAll(async () => {
   base = makeDirectory();
   const running = await startService({ data: base });
-  old = (await startChange(running.admin)).shares;
+  const sealKey = `0x${readFileSync(path.join(base, 'seal.key')).toString('hex')}`;
+  old = (await startChange(running.admin, { current: { sealKey } })).shares;
   for (const share of old.slice(0, 2)) await give(running.admin, '/rekey/verify', share);
   await running.stop();
   rmSync(path.join(base, 'seal.key'));
 });
 afterEach(async () => await service?.stop());
 
-async function startChange(admin: Client): Promise<Answer> {
+async function startChange(admin: Client, current: object = {}): Promise<Answer> {
   const seal = { type: 'shamir', shares: 3, threshold: 2 };
-  return expectStatus(200, await admin.post<Answer>('/v1/sys/rekey', { seal }));
+  return expectStatus(200, await admin.post<Answer>('/v1/sys/rekey', { seal, ...current }));
 }
 
 async function give(admin: Client, step: string, share: string): Promise<Answer> {

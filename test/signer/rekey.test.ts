@@ -25,7 +25,7 @@ const passphrase = (
 
 /** From the key file to a passphrase. */
 async function changeToPassphrase(): Promise<void> {
-  await service.rekey.start(service.act, passphrase(), undefined);
+  await service.rekey.start(service.act, passphrase(), service.sealKey());
   expect(await service.rekey.verify(service.act, passphrase().passphrase)).toBeUndefined();
 }
 
@@ -43,18 +43,32 @@ describe('a change of the seal', () => {
     expect(service.kinds('seal.rekey')).toEqual(['seal.rekey_started', 'seal.rekeyed']);
   });
 
+  it('takes the key file from whoever asks: the service does not vouch for them with its own', async () => {
+    const { rekey, act } = service;
+    await expect(rekey.start(act, passphrase(), undefined)).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+    const wrong = { type: 'file', secret: Buffer.alloc(32, 7) } as const;
+    await expect(rekey.start(act, passphrase(), wrong)).rejects.toMatchObject({ code: 'wrong_password' });
+    const other = { type: 'passphrase', secret: Buffer.from('x') } as const;
+    await expect(rekey.start(act, passphrase(), other)).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(rekey.status()).toBeUndefined();
+    expect(service.kinds('seal.rekey')).toEqual(['seal.rekey_refused']);
+    await reopen();
+  });
+
   it('wipes the secrets that it was handed', async () => {
     const [first, second] = [passphrase(), passphrase()];
-    await service.rekey.start(service.act, first, undefined);
+    await service.rekey.start(service.act, first, service.sealKey());
     await service.rekey.verify(service.act, second.passphrase);
     const current = Buffer.from(passphrase().passphrase);
-    await service.rekey.start(service.act, SHARES, current);
+    await service.rekey.start(service.act, SHARES, { type: 'passphrase', secret: current });
     for (const secret of [first.passphrase, second.passphrase, current])
       expect(secret.every((byte) => byte === 0)).toBe(true);
   });
 
   it('is overtaken by a sealing while the new key is derived', async () => {
-    const starting = service.rekey.start(service.act, passphrase(), undefined);
+    const starting = service.rekey.start(service.act, passphrase(), service.sealKey());
     const sealing = service.seal.seal(service.act);
     await expect(starting).rejects.toThrow(/sealed|cancelled|on its way/);
     await sealing;
@@ -67,7 +81,7 @@ describe('a change of the seal', () => {
   });
 
   it('is overtaken by a sealing while the new secret is verified: the old seal stays', async () => {
-    await service.rekey.start(service.act, passphrase(), undefined);
+    await service.rekey.start(service.act, passphrase(), service.sealKey());
     const verifying = service.rekey.verify(service.act, passphrase().passphrase);
     const sealing = service.seal.seal(service.act);
     await expect(verifying).rejects.toMatchObject({ code: expect.stringMatching(/conflict|sealed/) });
@@ -78,7 +92,7 @@ describe('a change of the seal', () => {
   });
 
   it('does not lose a term that is added while it is on its way', async () => {
-    const { shares } = await service.rekey.start(service.act, SHARES, undefined);
+    const { shares } = await service.rekey.start(service.act, SHARES, service.sealKey());
     await service.rootKey.rotate(service.act);
     await service.keys.create(service.act, { name: 'newer', tags: [] });
     await service.rekey.verify(service.act, Buffer.from(shares[0]!));
@@ -93,7 +107,7 @@ describe('a change of the seal', () => {
   });
 
   it('leaves everything as it was when the log refuses the last entry, and can be tried again', async () => {
-    await service.rekey.start(service.act, passphrase(), undefined);
+    await service.rekey.start(service.act, passphrase(), service.sealKey());
     service.onCommit((kind) => {
       if (kind === 'seal.rekeyed') throw new CountersignError('unavailable', 'no log');
     });
@@ -108,14 +122,14 @@ describe('a change of the seal', () => {
     service.onCommit((kind) => {
       if (kind === 'seal.rekey_started') throw new CountersignError('unavailable', 'no log');
     });
-    await expect(service.rekey.start(service.act, SHARES, undefined)).rejects.toThrow('no log');
+    await expect(service.rekey.start(service.act, SHARES, service.sealKey())).rejects.toThrow('no log');
     expect(service.rekey.status()).toBeUndefined();
     service.onCommit(undefined);
     await changeToPassphrase();
   });
 
   it('ends with a signer process that is lost, and the old secret opens the next', async () => {
-    await service.rekey.start(service.act, passphrase(), undefined);
+    await service.rekey.start(service.act, passphrase(), service.sealKey());
     process.kill(service.supervisor.pid!, 'SIGKILL');
     await service.replaced();
     expect(service.rekey.status()).toBeUndefined();
@@ -126,7 +140,7 @@ describe('a change of the seal', () => {
   });
 
   it('ends when nobody goes on with it for an hour', async () => {
-    const { status } = await service.rekey.start(service.act, passphrase(), undefined);
+    const { status } = await service.rekey.start(service.act, passphrase(), service.sealKey());
     expect(Date.parse(status.expiresAt) - Date.parse(status.startedAt)).toBe(HOUR);
     service.advance(HOUR - 1_000);
     await service.tick();
@@ -141,7 +155,7 @@ describe('a change of the seal', () => {
   });
 
   it('shows no shares that have waited for too long', async () => {
-    const { shares } = await service.rekey.start(service.act, SHARES, undefined);
+    const { shares } = await service.rekey.start(service.act, SHARES, service.sealKey());
     expect((await service.rekey.verify(service.act, Buffer.from(shares[0]!)))?.have).toBe(1);
     service.advance(16 * 60 * 1000);
     expect(service.rekey.status()?.have).toBe(0);
@@ -159,7 +173,7 @@ describe('a change of the seal', () => {
 
 describe('shares that unseal', () => {
   it('do not unseal what was sealed again meanwhile', async () => {
-    const { shares } = await service.rekey.start(service.act, SHARES, undefined);
+    const { shares } = await service.rekey.start(service.act, SHARES, service.sealKey());
     const texts = shares.map((share) => Buffer.from(share));
     await service.rekey.verify(service.act, Buffer.from(texts[0]!));
     await service.rekey.verify(service.act, Buffer.from(texts[1]!));
@@ -177,7 +191,7 @@ describe('shares that unseal', () => {
     const { shares } = await service.rekey.start(
       service.act,
       { ...SHARES, shares: 5, threshold: 5 },
-      undefined,
+      service.sealKey(),
     );
     const texts = shares.map((share) => Buffer.from(share));
     const verified = texts.map((share) => service.rekey.verify(service.act, Buffer.from(share)));

@@ -25,6 +25,8 @@ export interface SealedService extends Sealing {
   onCommit(hook: ((kind: string) => void) | undefined): void;
   /** Resolves when a signer process has taken the place of one that was lost. */
   replaced(): Promise<void>;
+  /** What the key file of a `file` seal holds, as whoever has the machine gives it. */
+  sealKey(): { readonly type: 'file'; readonly secret: Buffer };
   advance(ms: number): void;
   /** Signs with each version of each key that is there; throws when one does not. */
   allSign(): Promise<number>;
@@ -91,6 +93,7 @@ export async function sealedService(limits: RootKeyLimits = NO_LIMITS): Promise<
       await ready.promise;
       ready = Promise.withResolvers();
     },
+    sealKey: () => ({ type: 'file', secret: sealKeyFile(path.join(data, 'seal.key')).read() }),
     advance: (ms) => {
       ahead += ms;
     },

@@ -3,8 +3,9 @@ import type { Answer } from '../../audit/act.ts';
 import { CountersignError, invalidField } from '../../errors.ts';
 import type { RekeyStatus } from '../../signer/rekey-status.ts';
 import { route, type Route } from '../route.ts';
-import { choiceOf, textsOf, tried } from '../seal-secrets.ts';
+import { choiceOf, currentOf, textsOf, tried } from '../seal-secrets.ts';
 import {
+  currentSealSchema,
   newSealSchema,
   passphraseSchema,
   rekeyAnswerShape,
@@ -25,19 +26,19 @@ export function rekeyRoutes(service: Service): Route[] {
         tag,
         summary: 'Start to change the seal',
         description:
-          'Of a passphrase seal with `current`; of one in shares, these are given next, to `authorize`. The new seal counts once the new passphrase, or enough of the ' +
+          'With the secret of the seal in force as `current`, the passphrase or the bytes of the key file; of one in shares, these are given next, to `authorize`. The new seal counts once the new passphrase, or enough of the ' +
           'new shares, were given to `verify`; until then the one in force stays, and a restart or a sealing ends the change.',
         access: ['operator'],
         body: z.strictObject({
           seal: newSealSchema,
-          current: z.strictObject({ passphrase: passphraseSchema }).optional(),
+          current: currentSealSchema.optional(),
         }),
         secretBody: true,
         secretAnswer: true,
         answer: { status: 200, description: 'The change on its way.', schema: rekeyAnswerShape },
       },
       async ({ body: { seal, current } }, context) => {
-        const secret = current && Buffer.from(current.passphrase, 'utf8');
+        const secret = current && currentOf(current);
         const start = () =>
           service.sealing.rekey.start(context.act, choiceOf(seal), secret, (status) => ({
             rekey: { ...status },
