@@ -123,7 +123,7 @@ export class KeyExports {
         throw new CountersignError('conflict', 'the key is being exported right now');
       this.#running.add(requestId);
       try {
-        return await this.#export(act, this.#consent.approved(requestId), order);
+        return await this.#export(act, caller, this.#consent.approved(requestId), order);
       } finally {
         this.#running.delete(requestId);
       }
@@ -132,7 +132,12 @@ export class KeyExports {
     }
   }
 
-  async #export(act: Act<RequestWrites>, request: SigningRequest, order: ExportOrder): Promise<Answer> {
+  async #export(
+    act: Act<RequestWrites>,
+    caller: Caller,
+    request: SigningRequest,
+    order: ExportOrder,
+  ): Promise<Answer> {
     const { keys, custody, transfer, gate } = this.#parts;
     const { id, key: about } = request;
     const key = keys.get(about.name);
@@ -141,7 +146,7 @@ export class KeyExports {
     try {
       custody.requireUnsealed();
       gate.requireOpen();
-      const { decision, approved } = this.#requireConsent(request);
+      const { decision, approved } = this.#requireConsent(request, caller);
       const password = Buffer.isBuffer(order.password)
         ? order.password
         : { ...order.password, keyName: about.name };
@@ -157,7 +162,7 @@ export class KeyExports {
       made = await act.commit(entry, (tx, { index, leafHash }) => {
         // Others were served while the file was made.
         custody.requireUnsealed();
-        const now = this.#requireConsent(this.#consent.approved(id));
+        const now = this.#requireConsent(this.#consent.approved(id), caller);
         if (now.decision.policyHash !== decision.policyHash)
           throw new CountersignError(
             'unavailable',
@@ -171,22 +176,33 @@ export class KeyExports {
       throw error;
     }
     await gate.covered(made.index);
+    // Others were served while the witnesses were waited for.
     custody.requireUnsealed();
+    requireExportable(keys.get(about.name), keys.version(keys.get(about.name), about.version));
+    this.#consent.check(request, 'admin');
     return made.answer;
   }
 
   /** All that was checked when it was asked for and approved, as things stand now. */
-  #requireConsent(request: SigningRequest): { readonly decision: Decision; readonly approved: Approved } {
+  #requireConsent(
+    request: SigningRequest,
+    { address, mtls }: Caller,
+  ): { readonly decision: Decision; readonly approved: Approved } {
     const { keys } = this.#parts;
     const { requester, approved } = this.#consent.check(request, 'admin');
     const { name: keyName, version } = request.key;
     const key = keys.get(keyName);
     requireExportable(key, keys.version(key, version));
-    const { source } = request;
-    const decision = this.#decide(key, { keyName, version, requester, source, intent: INTENT });
-    if (decision.effect === 'deny') throw new PolicyDenied(decision);
-    this.#requireTwoOthers(decision);
-    const missing = (decision.approvals ?? []).filter((name) => !approved.approvals.has(name));
+    const ask = { keyName, version, requester, intent: INTENT };
+    const decision = this.#decide(key, { ...ask, source: request.source });
+    // Whoever fetches the key has to be where the policy lets it go to, too.
+    const here = this.#decide(key, { ...ask, source: { address, mtls } });
+    for (const each of [decision, here]) {
+      if (each.effect === 'deny') throw new PolicyDenied(each);
+      this.#requireTwoOthers(each);
+    }
+    const needed = [...(decision.approvals ?? []), ...(here.approvals ?? [])];
+    const missing = needed.filter((name) => !approved.approvals.has(name));
     if (missing.length > 0) {
       throw new CountersignError(
         'approval_required',

@@ -172,7 +172,7 @@ export class SealService {
         else await this.#forgetShares();
         throw error;
       }
-      this.#opened();
+      this.#opened(epoch);
     });
   }
 
@@ -199,13 +199,18 @@ export class SealService {
     const type = reads.seal()?.config.type;
     if (this.#sealedOnPurpose || (type !== 'file' && !(type === 'passphrase' && passphrase !== undefined)))
       return;
-    await lock.inTurn(() => this.#unseal(act, type === 'passphrase' ? passphrase?.() : undefined, noAnswer));
+    await lock.inTurn(async () => {
+      // Somebody may have sealed it while this waited for its turn.
+      if (this.#sealedOnPurpose) return;
+      await this.#unseal(act, type === 'passphrase' ? passphrase?.() : undefined, noAnswer);
+    });
   }
 
   async #unseal(act: Act<SealWrites>, passphrase: Buffer | undefined, answer: () => Answer): Promise<void> {
-    const { custody, keyFile } = this.#parts;
+    const { custody, sealCustody, keyFile } = this.#parts;
     const { config, keyring } = this.#sealed();
     const { type } = config;
+    const { epoch } = sealCustody;
     if (type === 'shamir')
       throw new CountersignError('unprocessable', 'this seal opens with shares, and not with a passphrase');
     if (type === 'passphrase' && passphrase === undefined) {
@@ -226,10 +231,13 @@ export class SealService {
       await custody.seal().catch(() => undefined);
       throw error;
     }
-    this.#opened();
+    this.#opened(epoch);
   }
 
-  #opened(): void {
+  /** Throws `sealed` when a sealing has overtaken the opening, while that was being logged: the sealing holds. */
+  #opened(epoch: number): void {
+    if (this.#parts.sealCustody.epoch !== epoch)
+      throw new CountersignError('sealed', 'the service was sealed meanwhile');
     this.#sealedOnPurpose = false;
     this.#gathered = undefined;
     for (const listener of this.#onOpen) listener();

@@ -15,6 +15,7 @@ approvals:
   both: { all: [{ role: approver, m: 1 }, { role: operator, m: 1 }], distinct: false }
 rules:
   - { id: out, effect: allow, principals: { roles: [admin] }, keys: { tags: [out] }, operations: [key.export] }
+  - { id: office, effect: allow, principals: { roles: [admin] }, source: { cidr: [198.51.100.0/24] }, keys: { tags: [office] }, operations: [key.export] }
   - { id: ask-two, effect: require, keys: { tags: [two] }, operations: [key.export], approval: two }
   - { id: ask-roles, effect: require, keys: { tags: [roles] }, operations: [key.export], approval: roles }
   - { id: ask-one, effect: require, keys: { tags: [one] }, operations: [key.export], approval: one }
@@ -77,6 +78,37 @@ async function open(keystore: object, password: string): Promise<string> {
 }
 
 describe('an export', () => {
+  test('is fetched from where the policy lets it be asked for, and from nowhere else', async () => {
+    const proxied = await run(SILENT, { policy: POLICY, trustedProxies: ['127.0.0.1/32'] });
+    try {
+      const from = (address: string) => ({ 'x-forwarded-for': address });
+      const others = [await proxied.principal(['approver']), await proxied.principal(['approver'])];
+      must(
+        await proxied.admin.post('/v1/keys', { name: 'vault', tags: ['office', 'two'], exportable: true }),
+      );
+      const path = '/v1/keys/vault/export';
+      expect(outcome(await proxied.admin.post(path, {}, from('203.0.113.9')))).toEqual([
+        403,
+        'policy_denied',
+      ]);
+      const { body } = await proxied.admin.post(path, {}, from('198.51.100.7'));
+      for (const other of others) must(await other.post(`/v1/requests/${body.request.id}/approve`, {}));
+      const fetch = { request: body.request.id, password: PASSWORD };
+      expect(outcome(await proxied.admin.post(path, fetch, from('203.0.113.9')))).toEqual([
+        403,
+        'policy_denied',
+      ]);
+      expect(await proxied.entries({ kind: 'key.exported' })).toEqual([]);
+
+      const second = await proxied.admin.post(path, {}, from('198.51.100.8'));
+      const { id } = second.body.request;
+      for (const other of others) must(await other.post(`/v1/requests/${id}/approve`, {}));
+      must(await proxied.admin.post(path, { request: id, password: PASSWORD }, from('198.51.100.9')));
+    } finally {
+      await proxied.end();
+    }
+  });
+
   test('that two others consented to gives a V3 file, once, and is in the log', async () => {
     const id = await ask();
     const shown = must(await ann.get(`/v1/requests/${id}`)).body;

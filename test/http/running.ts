@@ -112,6 +112,7 @@ export async function run(
     policy?: string;
     oidc?: readonly object[];
     rotation?: object;
+    trustedProxies?: readonly string[];
   } = {},
 ): Promise<Running> {
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
