@@ -32,7 +32,8 @@ const WELL_KNOWN: readonly (readonly [origin: string, phrase: string])[] = [
 
 /**
  * The phrase with single spaces and in lower case, in memory of its own; the caller wipes it. Throws `invalid_request`
- * that names the word and its place where one is not in the list, or says that the checksum does not fit.
+ * that names the place of a word that is not in the list, or says that the checksum does not fit; never a word: terminals
+ * and build logs are kept.
  */
 export function readMnemonic(text: Uint8Array): Buffer {
   const words = wordsOf(text);
@@ -42,14 +43,13 @@ export function readMnemonic(text: Uint8Array): Buffer {
   const places = words.map((word, index) => {
     const place = PLACES.get(word);
     if (place === undefined) {
-      throw invalid(`word ${index + 1} (${JSON.stringify(word)}) is not in the English list of BIP-39`);
+      throw invalid(`word ${index + 1} is not in the English list of BIP-39`);
     }
     return place;
   });
   if (!checksumFits(places)) {
-    const last = `word ${words.length} (${JSON.stringify(words.at(-1))}), which carries it`;
     throw invalid(
-      `the checksum does not fit: a word is another one or two have changed places, up to ${last}`,
+      `the checksum does not fit: a word is another one or two have changed places, up to word ${words.length}, which carries it`,
     );
   }
   const phrase = allocSecret(words.reduce((sum, { length }) => sum + length + 1, -1));

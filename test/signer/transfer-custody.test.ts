@@ -120,3 +120,12 @@ it('an export that a seal overtakes gives nothing', async () => {
   expect(await leaving).toMatchObject([{ status: 'rejected', reason: { code: 'sealed' } }]);
   await custody.unseal({ type: 'file' }, Buffer.from(sealKey), keyring);
 });
+
+it('an export that a seal overtakes gives nothing, also where the service is opened again at once', async () => {
+  const { material } = await imported(true);
+  const kdf = { kdf: 'pbkdf2', c: 2_000_000 } as const;
+  const leaving = Promise.allSettled([transfer.exportKeystore(material, kdf, Buffer.from(PASSWORD))]);
+  await custody.seal();
+  await custody.unseal({ type: 'file' }, Buffer.from(sealKey), keyring);
+  expect(await leaving).toMatchObject([{ status: 'rejected', reason: { code: 'sealed' } }]);
+});

@@ -96,6 +96,7 @@ export class SealDesk {
     try {
       const sealed = sealUnder(seal, keyring);
       this.#vault.unseal(keyring, epoch, seal);
+      this.#rekey.wipe();
       return [sealed, Buffer.from(JSON.stringify(seal.config)), ...shares];
     } catch (error) {
       keyring.wipe();
@@ -114,6 +115,8 @@ export class SealDesk {
       throw error;
     }
     this.#shares.wipe();
+    // What was agreed to was about the keyring that was open then.
+    this.#rekey.wipe();
     return [];
   }
 

@@ -78,9 +78,11 @@ export class TransferDesk {
   }
 
   async #importKeystore(key: NewSealed, file: Uint8Array, password: Uint8Array): Promise<Fields> {
+    const { epoch } = this.#vault;
     const keystore = parseKeystore(jsonFile(file));
     const secret = await openKeystore(keystore, password);
     try {
+      this.#requireUnbroken(epoch);
       const claimed = keystore.address?.toLowerCase().replace(/^0x/, '');
       if (claimed !== undefined && `0x${claimed}` !== addressOf(publicKeyOf(secret))) {
         throw new CountersignError(
@@ -118,6 +120,7 @@ export class TransferDesk {
         `the password needs ${MIN_EXPORT_PASSWORD_BYTES} bytes at least`,
       );
     }
+    const { epoch } = this.#vault;
     const { secret, publicKey } = this.#vault.copyForExport(handle);
     let opened: Buffer | undefined;
     try {
@@ -126,11 +129,16 @@ export class TransferDesk {
       opened = await openKeystore(parseKeystore(keystore), password);
       if (!opened.equals(secret))
         throw new CountersignError('internal', 'the new keystore holds another key');
-      this.#vault.requireOpen();
+      this.#requireUnbroken(epoch);
       return [Buffer.from(JSON.stringify(keystore))];
     } finally {
       wipe(secret, opened);
     }
+  }
+
+  /** A sealing ends what was under way, also where the service was opened again since. */
+  #requireUnbroken(epoch: number): void {
+    if (this.#vault.epoch !== epoch) throw new CountersignError('sealed', 'the service was sealed meanwhile');
   }
 
   async #unwrap(
