@@ -107,7 +107,11 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     limits: config.keyring,
   });
   const { custody, seal } = sealing;
-  const keys = new KeyService(reads, custody);
+  const policy = new PolicyInForce();
+  const ledger = new LimitLedger(reads, storage.head().time);
+  const now = (): number => ledger.time();
+  // Its waiting times are counted from the newest time there is: a clock that is behind must not shorten them.
+  const keys = new KeyService(reads, custody, () => new Date(now()));
   const destruction = new Destruction({
     directory: keys.directory,
     act: system,
@@ -125,9 +129,6 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     canaries,
     trustedProxies: config.trustedProxies,
   });
-  const policy = new PolicyInForce();
-  const ledger = new LimitLedger(reads, storage.head().time);
-  const now = (): number => ledger.time();
   const desk = new RequestBook(reads, policy, now);
   const signing = new SigningPipeline<StorageTx>({
     keys,
@@ -149,6 +150,7 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     act: system,
     settings: config.rotation,
     now: () => Date.now(),
+    latest: now,
     onProblem: (reason) => log.error('rotation.failed', { reason }),
   });
   const secondFactor = new SecondFactor(reads, custody);

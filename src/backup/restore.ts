@@ -43,6 +43,8 @@ export interface RestoreOrder {
   readonly trust: Trust;
   /** Why it is right to go on although entries are lost; undefined to refuse then. */
   readonly acceptLoss?: string | undefined;
+  /** Whether it is right that nothing but the backup itself says whose it is. */
+  readonly acceptUnpinned?: boolean | undefined;
   readonly onProgress?: (what: 'reading' | 'verifying', done: number, total: number) => void;
   /** Told of each stage when it is over: for tests, which end the process there. */
   readonly probe?: (stage: RestoreStage) => void;
@@ -80,11 +82,12 @@ export function leftovers(target: string): string[] {
 
 /**
  * Makes a data directory of a backup. It is written beside the target, which it becomes when all of it is on disk and
- * has been checked. Throws `conflict` for a target that is not empty and for a loss that is not accepted, and as
+ * has been checked. Throws `conflict` for a target that is not empty and for a loss that is not accepted, `unprocessable` where
+ * nothing pins it, and as
  * `examine` and `OpenBackup.extract`.
  */
 export async function restore(order: RestoreOrder): Promise<Restored> {
-  const { backup, files, trust, acceptLoss, onProgress, probe } = order;
+  const { backup, files, trust, acceptLoss, acceptUnpinned = false, onProgress, probe } = order;
   const target = path.resolve(order.target);
   requireEmptyTarget(target);
   const partial = mkdtempSync(`${target}${PARTIAL}`);
@@ -99,6 +102,7 @@ export async function restore(order: RestoreOrder): Promise<Restored> {
     const examined = await examine(database, header, files, trust, (done, total) =>
       onProgress?.('verifying', done, total),
     );
+    requirePinned(examined, acceptUnpinned);
     requireAccepted(examined, acceptLoss);
     probe?.('examined');
     const mark = markOf(header, examined, acceptLoss);
@@ -124,6 +128,15 @@ export async function restore(order: RestoreOrder): Promise<Restored> {
     wipe(sealKey);
     rmSync(partial, { recursive: true, force: true });
   }
+}
+
+/** A checkpoint over more than the log has says that entries are lost, and of those that are there nothing. */
+function requirePinned({ pinned, continues }: Examined, accept: boolean): void {
+  if (pinned || continues !== undefined || accept) return;
+  throw new CountersignError(
+    'unprocessable',
+    'nothing that was given shows whose backup this is: a checkpoint over more entries than it has does not. Give --vkey, or a checkpoint that it continues',
+  );
 }
 
 const UNFINISHED_TEXT =

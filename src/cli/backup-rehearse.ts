@@ -22,8 +22,9 @@ export async function restoreTest(
     target: directory,
     files: snapshotFiles,
     trust,
-    // The report says what is lost.
+    // The report says what is lost, and what was pinned.
     acceptLoss: 'a test',
+    acceptUnpinned: true,
     onProgress: (_, done, total) => progress.update(done, total),
   });
   const storage = openSqliteStorage(directory, () => backup.header.origin);

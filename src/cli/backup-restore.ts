@@ -48,6 +48,7 @@ export async function backupRestore(
       files: snapshotFiles,
       trust,
       acceptLoss: flags.acceptLoss,
+      acceptUnpinned: flags.acceptUnpinned,
       onProgress: (_, done, total) => progress.update(done, total),
     });
     progress.end();

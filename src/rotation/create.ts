@@ -24,6 +24,8 @@ export interface RotationWorld {
   readonly settings: RotationSettings;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** The same, and never behind the log: what must not come early is counted from it. */
+  readonly latest: () => number;
   readonly onProblem: (what: string) => void;
 }
 
@@ -38,7 +40,7 @@ export interface Rotations {
 
 /** All parts of the rotations. Throws `invalid_request` for webhooks whose CA file can't be read. */
 export function createRotations(world: RotationWorld): Rotations {
-  const { reads, keys, custody, policy, usageOf, act, settings, now, onProblem } = world;
+  const { reads, keys, custody, policy, usageOf, act, settings, now, latest, onProblem } = world;
   const { directory } = keys;
   const askers: Askers = {
     webhooks: new Map(settings.webhooks.map((webhook) => [webhook.name, webhookAsker(webhook, now)])),
@@ -46,7 +48,7 @@ export function createRotations(world: RotationWorld): Rotations {
   };
   const onError = (error: unknown): void => onProblem(error instanceof Error ? error.message : 'unknown');
   const forgotten = (): Promise<void> => keys.forgotten();
-  const steps = new RotationSteps({ directory, custody, now, forgotten });
+  const steps = new RotationSteps({ directory, custody, now, latest, forgotten });
   const runner = new RotationRunner({ reads, steps, askers, act, now, onError });
   const preview = {
     reads,

@@ -21,6 +21,7 @@ export interface StepParts {
   readonly custody: Pick<Custody, 'unsealed' | 'generate'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly latest: () => number;
   /** Resolves when no process holds an opened key of a version that does not sign any more. */
   readonly forgotten: () => Promise<void>;
 }
@@ -95,7 +96,7 @@ export class RotationSteps {
         ? this.#replacing(rotation, made.version, observed)
         : changesOf(rotation, step, observed);
     const days = rotation.plan.destroyAfterDays ?? 0;
-    const destroyAt = new Date(Date.parse(time) + days * DAY_MS).toISOString();
+    const destroyAt = new Date(this.#parts.latest() + days * DAY_MS).toISOString();
     const occasion = { time, reason: reasonOf(rotation, step), destroyAt };
     const about = step === 'disable' || step === 'destroy' ? after.old : (after.new ?? after.old);
     const end = step === 'complete' ? { oldState: observed.old.state } : {};

@@ -503,6 +503,15 @@ describe('a backup that is older than what is known of the log', () => {
       stderr: expect.stringContaining(`Entries ${lost.from} to ${lost.to} would be lost`),
     });
     expect(existsSync(target)).toBe(false);
+    // A checkpoint over more than the backup has pins nothing of it: a forger would bring a key of their own.
+    const unpinned = await cli(
+      'restore',
+      backup,
+      ...['--identity', identityFile, '--data', target, '--anchor', anchors],
+      ...['--accept-loss', 'both disks are gone'],
+    );
+    expect(unpinned).toMatchObject({ code: 1, stderr: expect.stringContaining('whose backup this is') });
+    expect(existsSync(target)).toBe(false);
     const accepted = await restoreTo(target, '--anchor', anchors, '--accept-loss', 'both disks are gone');
     expect(accepted, accepted.stderr).toMatchObject({ code: 0 });
 
