@@ -180,21 +180,34 @@ export class RekeyService {
   }
 
   /** Throws `conflict` where there is none. */
-  async cancel(act: RekeyAct, reason = 'asked', answer = noAnswer): Promise<void> {
+  async cancel(act: RekeyAct, answer = noAnswer): Promise<void> {
     await this.#parts.lock.inTurn(async () => {
       const pending = this.#pending;
       if (pending === undefined)
         throw new CountersignError('conflict', 'no change of the seal is on its way');
-      await this.#drop();
-      const detail = { id: pending.id, reason };
-      await act.commit({ kind: 'seal.rekey_cancelled', outcome: 'done', detail }, answer);
+      await this.#cancel(act, pending, 'asked', answer);
     });
   }
 
   /** Cancels one that nobody goes on with. */
   async tick(act: RekeyAct): Promise<void> {
-    if (this.#pending === undefined || this.#live() !== undefined) return;
-    await this.cancel(act, this.#pending.epoch === this.#parts.custody.epoch ? 'expired' : 'sealed');
+    const seen = this.#pending;
+    if (seen === undefined || this.#live() !== undefined) return;
+    await this.#parts.lock.inTurn(async () => {
+      // Another may have been started, or this one gone on with, while its turn was waited for.
+      if (this.#pending?.id !== seen.id || this.#live() !== undefined) return;
+      await this.#cancel(
+        act,
+        seen,
+        seen.epoch === this.#parts.custody.epoch ? 'expired' : 'sealed',
+        noAnswer,
+      );
+    });
+  }
+
+  async #cancel(act: RekeyAct, { id }: Pending, reason: string, answer: () => Answer): Promise<void> {
+    await this.#drop();
+    await act.commit({ kind: 'seal.rekey_cancelled', outcome: 'done', detail: { id, reason } }, answer);
   }
 
   /** Shows the secret in force to the signer process. @returns the texts of the new shares. */
@@ -235,7 +248,15 @@ export class RekeyService {
     answer: Answering,
   ): Promise<void> {
     this.#pending = pending;
-    await act.commit({ kind: 'seal.share_given', outcome: 'done', detail }, () => answer(statusOf(pending)));
+    try {
+      await act.commit({ kind: 'seal.share_given', outcome: 'done', detail }, () =>
+        answer(statusOf(pending)),
+      );
+    } catch (error) {
+      // What is not in the log has not happened, and the signer process counts it already.
+      await this.#drop();
+      throw error;
+    }
   }
 
   async #drop(): Promise<void> {

@@ -507,8 +507,14 @@ describe('a backup that is older than what is known of the log', () => {
     const unpinned = await cli(
       'restore',
       backup,
-      ...['--identity', identityFile, '--data', target, '--anchor', anchors],
-      ...['--accept-loss', 'both disks are gone'],
+      '--identity',
+      identityFile,
+      '--data',
+      target,
+      '--anchor',
+      anchors,
+      '--accept-loss',
+      'both disks are gone',
     );
     expect(unpinned).toMatchObject({ code: 1, stderr: expect.stringContaining('whose backup this is') });
     expect(existsSync(target)).toBe(false);

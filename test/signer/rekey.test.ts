@@ -154,6 +154,27 @@ describe('a change of the seal', () => {
     expect(service.kinds('seal.rekey_cancelled').length).toBe(1);
   });
 
+  it('that has ended is not mistaken for one that is started at the moment', async () => {
+    await service.rekey.start(service.act, passphrase(), service.sealKey());
+    service.advance(HOUR);
+    const starting = service.rekey.start(service.act, passphrase(), service.sealKey());
+    await Promise.all([starting, service.tick()]);
+    expect(service.rekey.status()).toBeDefined();
+    expect(service.kinds('seal.rekey_cancelled')).toEqual([]);
+  });
+
+  it('ends with a share whose entry cannot be written: what is not in the log does not count', async () => {
+    const { shares } = await service.rekey.start(service.act, SHARES, service.sealKey());
+    service.onCommit((kind) => {
+      if (kind === 'seal.share_given') throw new CountersignError('unavailable', 'no log');
+    });
+    const given = service.rekey.verify(service.act, Buffer.from(shares[0]!));
+    await expect(given).rejects.toMatchObject({ code: 'unavailable' });
+    service.onCommit(undefined);
+    expect(service.rekey.status()).toBeUndefined();
+    await changeToPassphrase();
+  });
+
   it('shows no shares that have waited for too long', async () => {
     const { shares } = await service.rekey.start(service.act, SHARES, service.sealKey());
     expect((await service.rekey.verify(service.act, Buffer.from(shares[0]!)))?.have).toBe(1);

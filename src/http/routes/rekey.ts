@@ -114,7 +114,7 @@ export function rekeyRoutes(service: Service): Route[] {
         answer: { status: 200, description: 'Cancelled.', schema: z.strictObject({ rekey: z.null() }) },
       },
       async (_input, { act }) => {
-        await service.sealing.rekey.cancel(act, 'asked', () => ({ rekey: null }));
+        await service.sealing.rekey.cancel(act, () => ({ rekey: null }));
         return { rekey: null };
       },
     ),
