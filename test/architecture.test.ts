@@ -96,7 +96,11 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
   // The port that storage implements.
   ['storage', 'http', ['src/http/idempotency.ts']],
   // The shapes and the JSON that a client shares with the server.
-  ['cli', 'http', ['src/http/shapes.ts', 'src/http/rotation-shapes.ts', 'src/http/json.ts']],
+  [
+    'cli',
+    'http',
+    ['src/http/shapes.ts', 'src/http/key-shapes.ts', 'src/http/rotation-shapes.ts', 'src/http/json.ts'],
+  ],
   // What is encrypted before it is sent, and comes from a mnemonic before that.
   [
     'cli',

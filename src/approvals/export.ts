@@ -3,7 +3,7 @@ import type { Act, ActDraft, Answer } from '../audit/act.ts';
 import type { ReleaseGate } from '../audit/gate.ts';
 import { wipe } from '../bytes.ts';
 import type { PolicyIntent } from '../effects/effect.ts';
-import { CountersignError, type ErrorCode } from '../errors.ts';
+import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyVersion } from '../keystore/keys.ts';
 import type { KeyVersionState } from '../keystore/life-cycle.ts';
@@ -17,6 +17,7 @@ import { PolicyDenied, type Question, type SigningPipeline } from '../signer/pip
 import { decisionForLog, type Approved } from '../signer/sign-entry.ts';
 import type { TransferCustody, Wrapped } from '../signer/transfer-custody.ts';
 import { Consent, type ConsentParts } from './consent.ts';
+import { entryOf, FINAL, OPERATION, refusalOf } from './export-entries.ts';
 import { fewestOthers } from './quorum.ts';
 import type { RequestWrites, SigningRequest } from './request.ts';
 
@@ -39,20 +40,11 @@ export interface ExportOrder {
   readonly password: Buffer | Omit<Wrapped, 'keyName'>;
 }
 
-const OPERATION = 'key.export';
 const INTENT: PolicyIntent = { operation: OPERATION };
-/** SECURITY-REQUIREMENTS: one person who is careless or bought must not be enough. */
+/** One person who is careless or bought must not be enough. */
 const FEWEST_APPROVERS = 2;
 /** One that waits to be destroyed has to be kept from that first; a compromised one is nobody's to keep. */
 const STATES: ReadonlySet<KeyVersionState> = new Set(['enabled', 'draining', 'disabled']);
-/** Errors that end the request. After any other it can be tried again until it expires. */
-const FINAL: ReadonlySet<ErrorCode> = new Set([
-  'policy_denied',
-  'approval_required',
-  'forbidden',
-  'key_state',
-]);
-
 /** Gives a private key out as a V3 file: asked for by one admin, consented to by two others at least, and once. */
 export class KeyExports {
   readonly #parts: ExportParts;
@@ -291,27 +283,6 @@ function requireExportable(key: Key, { version, state }: KeyVersion): void {
     'key_state',
     `version ${version} of key ${key.name} is ${state}: it is not exported`,
   );
-}
-
-function entryOf(key: Key, { version, address }: KeyVersion): Pick<ActDraft, 'key' | 'operation'> {
-  const { name, tags } = key;
-  return {
-    key: { name, version, address, ...(tags.length > 0 && { tags }) },
-    operation: OPERATION,
-  };
-}
-
-function refusalOf(error: unknown): {
-  readonly outcome: 'denied' | 'refused' | 'failed';
-  readonly detail: { readonly code: ErrorCode; readonly reason: string };
-} {
-  const known = error instanceof CountersignError;
-  const code = known ? error.code : 'internal';
-  const refused = code === 'unprocessable' || FINAL.has(code);
-  return {
-    outcome: code === 'policy_denied' ? 'denied' : refused ? 'refused' : 'failed',
-    detail: { code, reason: known ? error.message : 'an unexpected error' },
-  };
 }
 
 function answerOf(

@@ -1,11 +1,9 @@
 import type { z } from 'zod';
 import type { rotationPreviewShape, rotationShape } from '../http/rotation-shapes.ts';
+import type { exportedShape, importedShape, keyShape } from '../http/key-shapes.ts';
 import type {
   auditEntryShape,
   credentialShape,
-  exportedShape,
-  importedShape,
-  keyShape,
   pendingAnswerShape,
   principalShape,
   problemShape,

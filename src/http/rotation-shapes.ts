@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { planSchema, WAIT_PLACES } from '../rotation/plan.ts';
 import { ROTATION_STATES, ROTATION_STEPS } from '../rotation/rotation.ts';
-import { reasonSchema } from './shapes.ts';
+import { reasonSchema, time } from './shapes.ts';
 
 /** Shapes of rotations, of what comes in and what goes out. */
 
-const time = z.string().meta({ description: 'RFC 3339, UTC, milliseconds.' });
 const version = z.strictObject({ version: z.int(), address: z.string() });
 const mode = z.enum(['normal', 'emergency']);
 

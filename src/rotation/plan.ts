@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../policy/duration.ts';
+import { DESTRUCTION_DAYS } from '../signer/key-states.ts';
 
 /** The steps that something may have to come before. */
 export const WAIT_PLACES = ['generate', 'overlap', 'cutover', 'disable', 'destroy'] as const;
@@ -63,11 +64,6 @@ const waitSchema = z
   });
 
 const MAX_WAITS = 16;
-/** As DESIGN.md has it: by default, and at least. */
-const DESTROY_AFTER_DAYS = 30;
-const MIN_DESTROY_AFTER_DAYS = 7;
-const MAX_DESTROY_AFTER_DAYS = 3_650;
-
 /** What a rotation is to do, as it is asked for. */
 export const planSchema = z.strictObject({
   overlap: duration.default('24h').meta({ description: 'How long both versions sign before the cutover.' }),
@@ -76,10 +72,10 @@ export const planSchema = z.strictObject({
     .meta({ description: 'How long the old version still signs what rules with `draining: true` allow.' }),
   destroyAfterDays: z
     .int()
-    .min(MIN_DESTROY_AFTER_DAYS)
-    .max(MAX_DESTROY_AFTER_DAYS)
+    .min(DESTRUCTION_DAYS.least)
+    .max(DESTRUCTION_DAYS.most)
     .nullable()
-    .default(DESTROY_AFTER_DAYS)
+    .default(DESTRUCTION_DAYS.usual)
     .meta({ description: 'From when the old version is disabled; null keeps it, disabled.' }),
   waits: z.array(waitSchema).max(MAX_WAITS).default([]),
 });

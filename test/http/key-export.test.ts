@@ -1,6 +1,6 @@
 import { Wallet } from 'ethers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { exportedShape } from '../../src/http/shapes.ts';
+import { exportedShape } from '../../src/http/key-shapes.ts';
 import { must, run, SILENT, statuses, type Answered, type Client, type Running } from './running.ts';
 import { wrap } from './wrapping.ts';
 

@@ -6,7 +6,8 @@ import type { ExportOrder } from '../../approvals/export.ts';
 import { invalidField } from '../../errors.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { exportedShape, nameSchema, pendingAnswerShape, versionSchema, wrappedFields } from '../shapes.ts';
+import { exportedShape, wrappedFields } from '../key-shapes.ts';
+import { nameSchema, pendingAnswerShape, versionSchema } from '../shapes.ts';
 
 const DONE = 200;
 /** Others have to consent first. */

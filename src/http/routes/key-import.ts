@@ -6,7 +6,7 @@ import { MAX_PASSWORD_BYTES, WRAPPING_KEY_LIFE_MS } from '../../keystore/wrapped
 import { importedToJson, type ImportSource } from '../../signer/keys.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { importedShape, newKeySchema, wrappedFields } from '../shapes.ts';
+import { importedShape, newKeySchema, wrappedFields } from '../key-shapes.ts';
 
 const tag = 'Keys';
 

@@ -10,7 +10,8 @@ import { keyToJson, versionOf } from '../../signer/directory.ts';
 import { DESTRUCTION_DAYS } from '../../signer/key-states.ts';
 import { route, type Route } from '../route.ts';
 import type { Service, ServiceTx } from '../service.ts';
-import { keyShape, nameSchema, numberText, reasonSchema } from '../shapes.ts';
+import { keyShape } from '../key-shapes.ts';
+import { nameSchema, numberText, reasonSchema } from '../shapes.ts';
 
 /** Puts another version in the place of a primary that is compromised (src/rotation). */
 export interface EmergencyRotations {

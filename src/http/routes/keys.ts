@@ -5,7 +5,8 @@ import { scheduleSchema, toSchedule } from '../../rotation/schedule.ts';
 import { keyToJson } from '../../signer/directory.ts';
 import { route, type Route } from '../route.ts';
 import type { Service } from '../service.ts';
-import { keyShape, limitSchema, nameSchema, newKeySchema, pageOf } from '../shapes.ts';
+import { keyShape, newKeySchema } from '../key-shapes.ts';
+import { limitSchema, nameSchema, pageOf } from '../shapes.ts';
 
 const tag = 'Keys';
 

@@ -11,7 +11,8 @@ import {
   rotationStepSchema,
 } from '../rotation-shapes.ts';
 import type { Service } from '../service.ts';
-import { keyShape, limitSchema, nameSchema, pageOf, reasonSchema } from '../shapes.ts';
+import { keyShape } from '../key-shapes.ts';
+import { limitSchema, nameSchema, pageOf, reasonSchema } from '../shapes.ts';
 
 const tag = 'Rotations';
 

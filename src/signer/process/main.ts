@@ -1,6 +1,5 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { Socket } from 'node:net';
-import { z } from 'zod';
 import { asBuffer, wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import { checkCheckpointShape } from '../../audit/tree/checkpoint.ts';
@@ -8,6 +7,7 @@ import { checkKeyRotationShape } from '../../audit/tree/key-rotation.ts';
 import { parseVkey } from '../../audit/tree/note.ts';
 import { OPERATIONS } from '../../intent/intent.ts';
 import { checkPreimageShape } from '../../intent/shape.ts';
+import { at, handleOf, identitySchema, json, newKeySchema, text, type Fields } from './fields.ts';
 import { ANSWER, FrameReader, FrameWriter, REQUEST, type Frame } from '../link.ts';
 import { SealDesk } from './seal-desk.ts';
 import { runSelfTests } from './selftest.ts';
@@ -21,16 +21,6 @@ import { Vault, type SealedKeyPair } from './vault.ts';
  */
 const LINK_FD = 3;
 const RECEIVE_BYTES = 65_536;
-
-const newKeySchema = z.strictObject({
-  keyId: z.string(),
-  version: z.int().positive(),
-  curve: z.enum(['secp256k1', 'ed25519']),
-  exportable: z.boolean().optional(),
-});
-const identitySchema = newKeySchema.omit({ exportable: true }).extend({ address: z.string() });
-
-type Fields = readonly Uint8Array[];
 
 const vault = new Vault();
 const sealDesk = new SealDesk(vault);
@@ -175,22 +165,4 @@ function matchStep(owner: Uint8Array, sealed: Uint8Array, code: Uint8Array, time
 
 function pair({ publicKey, sealed }: SealedKeyPair): Fields {
   return [publicKey, sealed];
-}
-
-function at(fields: Fields, index: number): Uint8Array {
-  const field = fields[index];
-  if (field === undefined) throw new CountersignError('internal', 'a field is missing');
-  return field;
-}
-
-function handleOf(field: Uint8Array): number {
-  return asBuffer(field).readUInt32BE(0);
-}
-
-function text(field: Uint8Array): string {
-  return asBuffer(field).toString('utf8');
-}
-
-function json(field: Uint8Array): unknown {
-  return JSON.parse(text(field));
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { asBuffer, wipe } from '../../bytes.ts';
+import { wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
 import type { SealedIdentity, SealedPurpose } from '../../keystore/envelope.ts';
 import { generateKeyring } from '../../keystore/keyring.ts';
@@ -14,19 +14,13 @@ import {
 } from '../../keystore/seal.ts';
 import type { Step } from '../gathered.ts';
 import { REQUEST, REWRAP, type Frame } from '../link.ts';
+import { at, identitySchema, json, type Fields } from './fields.ts';
 import { Rekey } from './rekey.ts';
 import { ShareCollection } from './share-collection.ts';
 import type { Vault } from './vault.ts';
 
-type Fields = readonly Uint8Array[];
-
-const identitySchema = z.union([
-  z.strictObject({
-    keyId: z.string(),
-    version: z.int().positive(),
-    curve: z.enum(['secp256k1', 'ed25519']),
-    address: z.string(),
-  }),
+const sealedSchema = z.union([
+  identitySchema,
   z.strictObject({ purpose: z.literal('totp'), owner: z.string() }),
 ]);
 
@@ -154,7 +148,7 @@ export class SealDesk {
   /** Pairs of identity and blob in; for each its new blob out, or one byte that says why there is none (link.ts). */
   #rewrap(fields: Fields): Fields {
     return Array.from({ length: fields.length / 2 }, (_, index) => {
-      const identity = identitySchema.parse(json(at(fields, index * 2)));
+      const identity = sealedSchema.parse(json(at(fields, index * 2)));
       return this.#rewrapOne(identity, at(fields, index * 2 + 1));
     });
   }
@@ -177,14 +171,4 @@ function stepJson(step: Step): Buffer {
 
 function configOf(field: Uint8Array): SealConfig {
   return sealConfigSchema.parse(json(field));
-}
-
-function at(fields: Fields, index: number): Uint8Array {
-  const field = fields[index];
-  if (field === undefined) throw new CountersignError('internal', 'a field is missing');
-  return field;
-}
-
-function json(field: Uint8Array): unknown {
-  return JSON.parse(asBuffer(field).toString('utf8'));
 }

@@ -18,16 +18,11 @@ import {
 } from '../../keystore/web3-keystore.ts';
 import { addressOf, publicKeyOf } from '../../secp256k1.ts';
 import { REQUEST, type Frame } from '../link.ts';
+import { at, handleOf, json, newKeySchema, type Fields } from './fields.ts';
 import type { NewSealed, Vault } from './vault.ts';
 
-type Fields = readonly Uint8Array[];
-
-const newKeySchema = z.strictObject({
-  keyId: z.string(),
-  version: z.int().positive(),
-  curve: z.literal('secp256k1'),
-  exportable: z.boolean().default(false),
-});
+/** What signs transactions can be brought in; the keys of the log are made here. */
+const bringableSchema = newKeySchema.extend({ curve: z.literal('secp256k1') });
 const contextSchema = z.strictObject({ origin: z.string(), wrappingKey: z.string(), keyName: z.string() });
 
 /** The requests that bring a private key in from outside, and give one out. */
@@ -159,7 +154,7 @@ export class TransferDesk {
 }
 
 function newKeyOf(field: Uint8Array): NewSealed {
-  return newKeySchema.parse(json(field));
+  return bringableSchema.parse(json(field));
 }
 
 function jsonFile(file: Uint8Array): unknown {
@@ -168,18 +163,4 @@ function jsonFile(file: Uint8Array): unknown {
   } catch {
     throw new CountersignError('invalid_request', 'the keystore is not JSON');
   }
-}
-
-function handleOf(field: Uint8Array): number {
-  return asBuffer(field).readUInt32BE(0);
-}
-
-function json(field: Uint8Array): unknown {
-  return JSON.parse(asBuffer(field).toString('utf8'));
-}
-
-function at(fields: Fields, index: number): Uint8Array {
-  const field = fields[index];
-  if (field === undefined) throw new CountersignError('internal', 'a field is missing');
-  return field;
 }
