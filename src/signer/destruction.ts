@@ -2,7 +2,7 @@ import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
 import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import { move, originsOf } from '../keystore/life-cycle.ts';
-import { type KeyDirectory, subjectOf } from './directory.ts';
+import { type KeyDirectory, subjectOf, versionOf } from './directory.ts';
 import { standingAs } from './key-states.ts';
 
 export interface DestructionParts {
@@ -34,8 +34,8 @@ export class Destruction {
     if (this.#running) return;
     this.#running = true;
     try {
-      for (const [key, version] of this.#find(({ state, destroyAt }) => isDue(state, destroyAt, now)))
-        await this.#destroy(key, version, now);
+      for (const [{ name }, { version }] of this.#find((each) => isDue(each, now)))
+        await this.#destroy(name, version, now);
       // Those of an aborted rotation are among them.
       const destroyed = this.#find(({ state }) => state === 'destroyed').length;
       if (destroyed !== this.#flushed && this.#parts.flushErased()) this.#flushed = destroyed;
@@ -52,10 +52,15 @@ export class Destruction {
     return found;
   }
 
-  async #destroy(key: Key, version: KeyVersion, now: Date): Promise<void> {
+  async #destroy(name: string, number: number, now: Date): Promise<void> {
     const { directory, act, forget } = this.#parts;
-    const { version: number, address, destroyAt = '', lastUsedAt, stateReason: reason = '' } = version;
-    await forget(key, version);
+    const doomed = directory.get(name);
+    await forget(doomed, versionOf(doomed, number));
+    const key = directory.get(name);
+    const version = versionOf(key, number);
+    // It was cancelled meanwhile, or given more time: many are destroyed one after the other.
+    if (!isDue(version, now)) return;
+    const { address, destroyAt = '', lastUsedAt, stateReason: reason = '' } = version;
     const time = now.toISOString();
     const standing = move(subjectOf(key, number), version, 'destroy', { time, reason });
     const detail = {
@@ -85,6 +90,6 @@ export class Destruction {
   }
 }
 
-function isDue(state: KeyVersion['state'], destroyAt: string | undefined, now: Date): boolean {
+function isDue({ state, destroyAt }: KeyVersion, now: Date): boolean {
   return state === 'destroy_scheduled' && destroyAt !== undefined && destroyAt <= now.toISOString();
 }
