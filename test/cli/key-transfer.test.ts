@@ -88,12 +88,7 @@ describe('a mnemonic', () => {
   });
 
   it.each([
-    [
-      'a word that is none',
-      words.replace(/^\S+/, 'ethereum'),
-      '',
-      /word 1 is not in the English list/,
-    ],
+    ['a word that is none', words.replace(/^\S+/, 'ethereum'), '', /word 1 is not in the English list/],
     ['one word', 'abandon', '', /has 1 words/],
     ['a path that is none', words, ' --path 44/60', /path: "44\/60" is not a path/],
     [
