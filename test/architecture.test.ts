@@ -108,6 +108,7 @@ const SEEN: readonly (readonly [string, string, readonly string[]])[] = [
     [
       'src/keystore/hd-path.ts',
       'src/keystore/hpke.ts',
+      'src/keystore/keys.ts',
       'src/keystore/mnemonic.ts',
       'src/keystore/seal-file.ts',
       'src/keystore/wrapped.ts',

@@ -1,6 +1,5 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
-import { InvalidArgumentError } from 'commander';
 import { wipe } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { MIN_EXPORT_PASSWORD_BYTES } from '../keystore/wrapped.ts';

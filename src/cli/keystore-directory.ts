@@ -2,6 +2,7 @@ import { closeSync, openSync, readdirSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { wipe } from '../bytes.ts';
 import { CountersignError, invalidField, type ErrorCode } from '../errors.ts';
+import { NAME } from '../keystore/keys.ts';
 import type { Key, Page } from './answers.ts';
 import type { Client } from './client.ts';
 import { EXIT } from './failure.ts';
@@ -37,7 +38,6 @@ interface Outcome {
 }
 
 const PLACE = '{address}';
-const KEY_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 /** What would come of every other file, too. */
 const FATAL: ReadonlySet<ErrorCode> = new Set(['sealed', 'unavailable', 'unauthenticated', 'forbidden']);
 
@@ -148,7 +148,7 @@ function filesOf(folder: string): string[] {
 
 function checkPattern(pattern: string): void {
   const example = pattern.replaceAll(PLACE, `0x${'0'.repeat(40)}`);
-  if (pattern.includes(PLACE) && KEY_NAME.test(example)) return;
+  if (pattern.includes(PLACE) && NAME.test(example)) return;
   throw invalidField(
     '--name-pattern',
     `${JSON.stringify(pattern)} gives no names of keys: it has to hold ${PLACE}, and a-z, 0-9, ".", "_" and "-" beside, 63 in all`,

@@ -1,3 +1,4 @@
+import { openRequests } from '../approvals/consequences.ts';
 import type { RequestReads } from '../approvals/request.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyVersion } from '../keystore/keys.ts';
@@ -16,9 +17,6 @@ export interface PreviewParts {
   readonly policy: () => CompiledPolicy | undefined;
   readonly usageOf: UsageOf;
 }
-
-/** More pending requests than wait at a time. */
-const ALL_REQUESTS = 1_000;
 
 /** What a rotation would do, and what it would meet. Nothing is done, and nothing is known of the new version. */
 export function previewOf(
@@ -95,8 +93,7 @@ function pendingRequests(
   key: Key,
   { version }: KeyVersion,
 ): { readonly [name: string]: JsonValue }[] {
-  return (['pending', 'approved'] as const)
-    .flatMap((status) => reads.requests({ status, limit: ALL_REQUESTS }))
+  return openRequests(reads)
     .filter((request) => request.key.id === key.id && request.key.version === version)
     .map(({ id, status, operation, requester, expiresAt }) => ({
       id,
