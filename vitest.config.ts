@@ -9,9 +9,11 @@ export default defineConfig({
       // Whole services and witnesses, damaged again and again: `npm run test:audit` has them.
       'test/e2e/{witnesses,anchors,sinks}.test.ts',
       'test/audit/verify/{database,independent}.test.ts',
-      'test/cli/audit-export.test.ts',
-      // Whole moves of everything that is sealed: `npm run test:lifecycle` has them.
+      'test/cli/audit*.test.ts',
+      // Moves of everything that is sealed, whole rotations, keys in and out: `npm run test:lifecycle` has them.
       'test/signer/{rekey,rewrap}.test.ts',
+      'test/http/rotations.test.ts',
+      'test/cli/{rekey,key-transfer}.test.ts',
       'node_modules/**',
     ],
     testTimeout: 60_000,

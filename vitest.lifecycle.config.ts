@@ -8,6 +8,8 @@ export default defineConfig({
       'test/keystore/{life-cycle,shamir,share}.test.ts',
       'test/signer/{key-states,rekey,rewrap}.test.ts',
       'test/{rotation,backup}/**/*.test.ts',
+      'test/http/rotations.test.ts',
+      'test/cli/{rekey,key-transfer}.test.ts',
     ],
     testTimeout: 600_000,
     hookTimeout: 120_000,
