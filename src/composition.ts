@@ -91,7 +91,7 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     () => sinks.hindrance,
     () => outside.hindrance,
   ];
-  const gate = new AuditGate(hindrances, outside);
+  const gate = new AuditGate(audit, hindrances, outside);
 
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),

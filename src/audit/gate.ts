@@ -5,8 +5,8 @@ export interface ReleaseGate {
   /** Throws `unavailable`, with the reason, while nothing is to be signed. */
   requireOpen(): void;
   /**
-   * Resolves when the entry at this index, which is on disk, is vouched for as the settings demand. Throws `unavailable`
-   * when that takes too long: the signature is in the log then, and must not be shown.
+   * Resolves when the entry at this index is vouched for as the settings demand. Throws `unavailable` when it is not on
+   * disk, and when that takes too long: the signature must not be shown then.
    */
   covered(index: number): Promise<void>;
   /** Whether it is vouched for now. */
@@ -24,10 +24,13 @@ export interface Coverage {
 }
 
 export class AuditGate implements ReleaseGate {
+  readonly #log: { readonly size: number };
   readonly #hindrances: readonly Hindrance[];
   readonly #coverage: Coverage | undefined;
 
-  constructor(hindrances: readonly Hindrance[], coverage?: Coverage) {
+  /** @param log as it stands on disk. */
+  constructor(log: { readonly size: number }, hindrances: readonly Hindrance[], coverage?: Coverage) {
+    this.#log = log;
     this.#hindrances = hindrances;
     this.#coverage = coverage;
   }
@@ -45,10 +48,12 @@ export class AuditGate implements ReleaseGate {
   }
 
   async covered(index: number): Promise<void> {
+    if (index >= this.#log.size)
+      throw new CountersignError('unavailable', `its entry in the audit log (${index}) is not on disk`);
     await this.#coverage?.covered(index);
   }
 
   isCovered(index: number): boolean {
-    return this.#coverage?.isCovered(index) ?? true;
+    return index < this.#log.size && (this.#coverage?.isCovered(index) ?? true);
   }
 }

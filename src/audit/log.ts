@@ -24,8 +24,9 @@ export interface Receipt {
  */
 export interface Recorder<Tx> {
   /**
-   * When the promise resolves, the entry and the effects are on disk. When it rejects, neither is: effects that
-   * throw reject with their own error, a log that can't write with `unavailable`.
+   * When the promise resolves, the entry and the effects are on disk. Effects that throw reject with their own error, and
+   * neither was written. A log that can't write rejects with `unavailable`: only the next start finds out whether they
+   * were, and nothing of them has been shown.
    *
    * @param effects runs synchronously inside the commit; must not keep `tx`.
    */
@@ -49,8 +50,10 @@ export interface EntryWrites {
 
 export interface LogStorage<Tx> {
   head(): LogHead;
-  /** Runs `work` in one transaction. Durable (fsync) when it returns; when it throws, nothing was written. */
+  /** Runs `work` in one transaction. Durable once `flush` has resolved; when it throws, nothing was written. */
   commit(work: (tx: Tx & EntryWrites) => void): void;
+  /** Resolves when all that was committed before the call is on disk; the event loop is free meanwhile. */
+  flush(): Promise<void>;
   /** Runs `work` inside the current transaction; when it throws, only its own writes are undone. */
   nested<T>(work: () => T): T;
 }
@@ -73,9 +76,19 @@ const MAX_BATCH = 512;
 /** Beyond this the caller is better off being told at once. */
 const MAX_QUEUE = 10_000;
 
+/** What is in a commit that is not on disk yet. */
+interface Commit<Tx> {
+  readonly items: readonly Item<Tx>[];
+  readonly head: LogHead;
+  /** Says to each caller what is to be said. */
+  readonly settle: readonly (() => void)[];
+  readonly written: readonly EntryDraft[];
+}
+
 /**
- * The one writer. Entries of concurrent requests share a commit (group commit). After a failed commit it never
- * writes again: what an fsync lost can't be known, so the process has to start anew from what is on disk.
+ * The one writer, one commit at a time: what comes while one is being flushed shares the next (group commit). After a
+ * failed commit it never writes again: what an fsync lost can't be known, so the process has to start anew from what is
+ * on disk.
  */
 export class AuditLog<Tx> implements Recorder<Tx> {
   readonly #storage: LogStorage<Tx>;
@@ -84,7 +97,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   readonly #probe: CommitProbe | undefined;
   #head: LogHead;
   #queue: Item<Tx>[] = [];
-  /** While an entry is made that tells how far the log is. */
+  /** While a commit is being flushed, or an entry made that tells how far the log is. */
   #held = false;
   #failure: string | undefined;
   readonly #listeners = new Set<(added: readonly EntryDraft[]) => void>();
@@ -169,21 +182,32 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       return;
     }
     const upTo = this.#queue.slice(0, MAX_BATCH).findIndex(({ draft }) => draft.over !== undefined);
-    const batch = this.#queue.slice(0, upTo === -1 ? MAX_BATCH : upTo);
-    this.#queue = this.#queue.slice(batch.length);
-    if (this.#queue.length > 0) setImmediate(() => this.#drain());
-
-    const settle: (() => void)[] = [];
-    const written: EntryDraft[] = [];
+    const items = this.#queue.slice(0, upTo === -1 ? MAX_BATCH : upTo);
+    this.#queue = this.#queue.slice(items.length);
     try {
-      const head = this.#write(batch, settle, written);
-      if (head !== undefined) this.#head = head;
+      void this.#finish(this.#write(items));
     } catch (error) {
-      this.#fail(error, batch);
+      this.#fail(error, items);
+    }
+  }
+
+  /** Nothing is shown of a commit, and none begun behind it, before it is on disk. Never rejects. */
+  async #finish({ items, head, settle, written }: Commit<Tx>): Promise<void> {
+    this.#held = true;
+    try {
+      await this.#storage.flush();
+    } catch (error) {
+      this.#fail(error, items);
       return;
     }
+    // A write beside the log has failed meanwhile; what was flushed is on disk all the same.
+    this.#head = head;
+    this.#held = false;
+    if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'after');
     for (const release of settle) release();
     for (const listener of this.#listeners) listener(written);
+    // In a turn of its own: whoever was answered now changes what the next commit is about.
+    if (this.#queue.length > 0) setImmediate(() => this.#drain());
   }
 
   /** Holds the log until the first entry of the queue has its detail, or is given up. */
@@ -202,15 +226,16 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     this.#drain();
   }
 
-  /** One commit. What is to be said to each caller is collected in `settle` and said after it is on disk; what is in the commit, in `written`. */
-  #write(batch: readonly Item<Tx>[], settle: (() => void)[], written: EntryDraft[]): LogHead {
+  #write(items: readonly Item<Tx>[]): Commit<Tx> {
+    const settle: (() => void)[] = [];
+    const written: EntryDraft[] = [];
     const frontier = this.#head.frontier.clone();
     // A clock that steps back must not make the log's order look wrong.
     const now = this.#now().toISOString();
     const time = now > this.#head.time ? now : this.#head.time;
     const head = { frontier, time };
     this.#storage.commit((tx) => {
-      for (const item of batch) {
+      for (const item of items) {
         try {
           const value = this.#storage.nested(() => {
             const { beside, over: _, ...draft } = item.draft;
@@ -241,8 +266,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       tx.saveHead(head);
       if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'before');
     });
-    if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'after');
-    return head;
+    return { items, head, settle, written };
   }
 }
 

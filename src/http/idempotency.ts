@@ -19,7 +19,7 @@ export interface IdempotencyReads {
   keptAnswer(principalId: string, name: string): KeptAnswer | undefined;
 }
 
-export interface IdempotencyWrites {
+export interface IdempotencyWrites extends IdempotencyReads {
   keepAnswer(principalId: string, name: string, kept: KeptAnswer, time: string): void;
   forgetAnswersBefore(time: string): void;
 }
@@ -86,7 +86,7 @@ interface Keep {
   readonly key: IdempotencyKey;
   readonly secret: boolean;
   /** The key of the request that this is a part of. */
-  readonly whole?: { readonly key: IdempotencyKey; readonly reads: IdempotencyReads };
+  readonly whole?: IdempotencyKey;
 }
 
 /** One HTTP request's act: its entries name the caller, and its answer is kept when it has an idempotency key. */
@@ -122,23 +122,17 @@ export class RequestAct<Tx extends IdempotencyWrites> implements Act<Tx> {
     const kept = { fingerprint, entry, answer: secret ? null : canonicalize(answer) };
     tx.keepAnswer(principalId, key.name, kept, time);
     // With the first part that is done, the key is taken for this request and no other.
-    if (whole !== undefined && whole.reads.keptAnswer(principalId, whole.key.name) === undefined) {
-      tx.keepAnswer(principalId, whole.key.name, { fingerprint, entry, answer: '{}' }, time);
+    if (whole !== undefined && tx.keptAnswer(principalId, whole.name) === undefined) {
+      tx.keepAnswer(principalId, whole.name, { fingerprint, entry, answer: '{}' }, time);
     }
   }
 
   /** The act of one item of a batch: decided, logged and kept on its own. */
-  item(
-    index: number,
-    reads: IdempotencyReads,
-  ): { readonly act: RequestAct<Tx>; readonly key: IdempotencyKey | undefined } {
+  item(index: number): { readonly act: RequestAct<Tx>; readonly key: IdempotencyKey | undefined } {
     const whole = this.#keep?.key;
     // A space can't be in a key that came from outside.
     const key = whole === undefined ? undefined : { ...whole, name: `${whole.name} ${index}` };
-    const keep =
-      key === undefined || whole === undefined
-        ? undefined
-        : { key, secret: false, whole: { key: whole, reads } };
+    const keep = key === undefined || whole === undefined ? undefined : { key, secret: false, whole };
     return { act: new RequestAct(this.#recorder, this.#asked, keep), key };
   }
 

@@ -20,7 +20,7 @@ export function requireReleasable({ seal, keys, gate }: Parts, signed: Answer): 
   if (!gate.isCovered(index))
     throw new CountersignError(
       'unavailable',
-      `the witnesses that it takes have not cosigned a checkpoint over its entry (${index}) yet`,
+      `its entry (${index}) is not on disk, or the witnesses that it takes have not cosigned a checkpoint over it yet`,
     );
 }
 

@@ -28,6 +28,7 @@ it('a failed commit is the last one, also when more was queued than one takes', 
   const failing: LogStorage<StorageTx> = {
     head: () => storage.head(),
     nested: (work) => storage.nested(work),
+    flush: () => storage.flush(),
     commit: (work) => {
       if (commits++ === 0) throw new Error('disk I/O error');
       storage.commit(work);
@@ -48,6 +49,7 @@ it('nothing is written beside the log after a failed commit', async () => {
   const failing = {
     head: () => storage.head(),
     nested: <T>(work: () => T): T => storage.nested(work),
+    flush: () => storage.flush(),
     commit: () => {
       throw new Error('disk I/O error');
     },

@@ -34,6 +34,7 @@ function watched(
     commits: 0,
     head: () => storage.head(),
     nested: (work) => storage.nested(work),
+    flush: () => storage.flush(),
     commit: (work) => {
       watcher.commits++;
       if (over.commit === undefined) storage.commit(work);

@@ -260,6 +260,7 @@ describe('a request to sign', () => {
       await waiting.promise;
     };
     const answer = sign(message('hi'));
+    while (covered.length === 0) await tick();
     const early = await Promise.race([answer, tick().then(tick).then(tick).then(tick)]);
     expect(early).toBeUndefined();
     waiting.reject(new CountersignError('unavailable', 'no witness answered'));

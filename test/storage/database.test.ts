@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DATABASE_FILE, openForReading, openForWriting } from '../../src/storage/sqlite/database.ts';
+import { atOnce, DATABASE_FILE, openForReading, openForWriting } from '../../src/storage/sqlite/database.ts';
 
 let folder: string;
 
@@ -14,14 +14,21 @@ beforeEach(() => {
 afterEach(() => rmSync(path.dirname(folder), { recursive: true }));
 
 describe('the database', () => {
-  it('is private, and commits through fsync', () => {
-    const { db, close } = openForWriting(folder);
+  it('is private, and commits to a log that is flushed on its own', async () => {
+    const { db, flush, close } = openForWriting(folder);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     expect(statSync(path.join(folder, DATABASE_FILE)).mode & 0o777).toBe(0o600);
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
-    // 2 is FULL.
-    expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+    // 1 is NORMAL, 2 is FULL.
+    expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 1 });
+    expect(atOnce(db, () => db.prepare('PRAGMA synchronous').get())).toEqual({ synchronous: 2 });
+    expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 1 });
+    await flush();
+    // Nothing is closed under a flush that is under way.
+    const last = flush();
     close();
+    await last;
+    await expect(flush()).rejects.toThrow('closed');
   });
 
   it('has one writer; the second is told whose fault it is', () => {

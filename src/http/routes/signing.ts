@@ -210,7 +210,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     },
     async ({ body: { items } }, context) => {
       const begun = items.map((_, index) => {
-        const { act, key } = context.act.item(index, service.reads);
+        const { act, key } = context.act.item(index);
         return { act, kept: key && findKeptAnswer(service.reads, key) };
       });
       const answers: Answer[] = [];

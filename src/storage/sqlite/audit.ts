@@ -16,7 +16,11 @@ interface EntryRow {
   entry: Uint8Array;
 }
 
-export function auditReads(db: DatabaseSync): AuditReads {
+/** @param shown entries are there up to this index and not including it, whatever is in the table behind them. */
+export function auditReads(
+  db: DatabaseSync,
+  shown: () => number = () => Number.MAX_SAFE_INTEGER,
+): AuditReads {
   const index = entryIndex(db);
   const byIndex = db.prepare('SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx = ?');
   const data = db.prepare('SELECT data FROM audit_data WHERE sha256 = ?');
@@ -57,7 +61,7 @@ export function auditReads(db: DatabaseSync): AuditReads {
   return {
     entries: ({ from, order = 'asc', limit, since, until, ...filter }) => {
       const first = since === undefined ? 0 : firstAt(since);
-      const end = until === undefined ? Number.MAX_SAFE_INTEGER : firstAt(until);
+      const end = Math.min(shown(), until === undefined ? Number.MAX_SAFE_INTEGER : firstAt(until));
       const range = rangeOf(order, from, { from: first, to: end });
       if (Object.values(filter).every((value) => value === undefined)) {
         return (all[order].all(range.from, range.to, limit) as unknown as EntryRow[]).map(toStoredEntry);
@@ -71,9 +75,11 @@ export function auditReads(db: DatabaseSync): AuditReads {
       return found;
     },
     entriesOfKinds: (kinds, { from, to, limit }) =>
-      (ofKinds.all(from, to, JSON.stringify(kinds), limit) as unknown as EntryRow[]).map(toStoredEntry),
+      (ofKinds.all(from, Math.min(to, shown()), JSON.stringify(kinds), limit) as unknown as EntryRow[]).map(
+        toStoredEntry,
+      ),
     entry: (at) => {
-      const row = byIndex.get(at) as EntryRow | undefined;
+      const row = at < shown() ? (byIndex.get(at) as EntryRow | undefined) : undefined;
       return row === undefined ? undefined : toStoredEntry(row);
     },
     data: (sha256) => (data.get(sha256) as { data: Uint8Array } | undefined)?.data,

@@ -4,32 +4,43 @@ import { DatabaseSync } from 'node:sqlite';
 import { leftovers, UNFINISHED_FILE } from '../../backup/restore.ts';
 import { CountersignError } from '../../errors.ts';
 import { MIGRATIONS } from './schema.ts';
+import { openWalFile } from './wal-file.ts';
 
 export const DATABASE_FILE = 'countersign.db';
 const LOCK_FILE = 'countersign.lock';
 const SQLITE_BUSY = 5;
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** An open database that this process alone writes, until `close`. */
 export interface OpenDatabase {
   readonly db: DatabaseSync;
   readonly close: () => void;
 }
 
+/** An open database that this process alone writes, until `close`. */
+export interface WritableDatabase extends OpenDatabase {
+  /** Resolves when all that was committed before the call is on disk. */
+  readonly flush: () => Promise<void>;
+}
+
 /**
- * Opens (or makes) the database of a data directory for writing. WAL with synchronous=FULL: a commit that returned
- * has been through fsync. Throws `conflict` when another process has the directory, and for what a restore has left.
+ * Opens (or makes) the database of a data directory for writing. WAL with synchronous=NORMAL: a commit that returned is
+ * on disk once `flush` has resolved. Throws `conflict` when another process has the directory, and for what a restore
+ * has left.
  */
-export function openForWriting(directory: string): OpenDatabase {
+export function openForWriting(directory: string): WritableDatabase {
   refuseUnfinished(directory);
   makeDirectory(directory);
   const lock = takeLock(directory);
   try {
-    const db = openDatabase(path.join(directory, DATABASE_FILE));
+    const file = path.join(directory, DATABASE_FILE);
+    const db = openDatabase(file);
+    const wal = openWalFile(file);
     return {
       db,
+      flush: wal.flush,
       close: () => {
         db.close();
+        wal.close();
         lock.close();
       },
     };
@@ -53,6 +64,9 @@ function openDatabase(file: string): DatabaseSync {
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
     `);
     migrate(db, file);
+    // What a process before this one has committed and not flushed is read from here on as if it had been: now it is.
+    truncateWal(db);
+    db.exec('PRAGMA synchronous = NORMAL');
     return db;
   } catch (error) {
     db?.close();
@@ -122,6 +136,16 @@ export function openForReading(directory: string): OpenDatabase {
     throw new CountersignError('not_found', `there is no readable database at ${file}`, [], error);
   }
   return { db, close: () => db.close() };
+}
+
+/** Runs `work`, which writes outside of the log's commits. On disk when it returns. */
+export function atOnce<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('PRAGMA synchronous = FULL');
+  try {
+    return work();
+  } finally {
+    db.exec('PRAGMA synchronous = NORMAL');
+  }
 }
 
 /** Runs `work`, which only reads, on the database as it is at one moment. */

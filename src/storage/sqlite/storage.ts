@@ -2,7 +2,7 @@ import type { AccessReads, AccessWrites } from '../../access/principals.ts';
 import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts';
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
-import type { EntryWrites, LogStorage } from '../../audit/log.ts';
+import type { EntryWrites, LogHead, LogStorage } from '../../audit/log.ts';
 import type { EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
 import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
@@ -21,7 +21,7 @@ import type { TermCounts, TermReads } from '../../signer/term-use.ts';
 import { accessTables } from './access.ts';
 import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
-import { openForWriting, truncateWal } from './database.ts';
+import { atOnce, openForWriting, truncateWal } from './database.ts';
 import { fenceTable } from './fence.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
@@ -89,7 +89,7 @@ export interface Storage
 
 /** Throws `conflict` when another process has the directory, `unprocessable` when its log was cut or added to. */
 export function openSqliteStorage(directory: string, newOrigin: () => string): Storage {
-  const { db, close } = openForWriting(directory);
+  const { db, flush, close } = openForWriting(directory);
   try {
     checkLogEnds(db);
     checkTreeNodes(db, readHead(db).frontier.size);
@@ -124,7 +124,13 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     ...evidence,
     ...fence,
   };
-  const tx: StorageTx & EntryWrites = { ...tables, ...writes, keepNode };
+  let written = readHead(db).frontier.size;
+  let onDisk = written;
+  const saveHead = (head: LogHead): void => {
+    writes.saveHead(head);
+    written = head.frontier.size;
+  };
+  const tx: StorageTx & EntryWrites = { ...tables, ...writes, saveHead, keepNode };
 
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
@@ -134,7 +140,17 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const undo = db.prepare('ROLLBACK TO item');
 
   return {
-    reads: { ...tables, ...auditReads(db), ...cursors, nodes },
+    // Entries and answers hold signatures: nobody sees one before it is sure to stay.
+    reads: {
+      ...tables,
+      ...auditReads(db, () => onDisk),
+      ...cursors,
+      nodes,
+      keptAnswer: (principalId, name) => {
+        const kept = idempotency.keptAnswer(principalId, name);
+        return kept !== undefined && kept.entry < onDisk ? kept : undefined;
+      },
+    },
     origin: fixedValue(db, 'origin', newOrigin),
     head: () => readHead(db),
 
@@ -150,6 +166,12 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
       }
     },
 
+    flush: async () => {
+      const size = written;
+      await flush();
+      onDisk = size;
+    },
+
     nested: (work) => {
       savepoint.run();
       try {
@@ -163,13 +185,13 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
       }
     },
 
-    saveCheckpoint: (checkpoint) => writes.saveCheckpoint(checkpoint),
-    saveCosigned: (checkpoint) => writes.saveCosigned(checkpoint),
-    saveSinkCursors: (all) => cursors.saveSinkCursors(all),
-    forgetSinkCursors: (names) => cursors.forgetSinkCursors(names),
-    saveEncryptions: (term, encryptions) => seal.saveEncryptions(term, encryptions),
-    forgetAnswersBefore: (time) => idempotency.forgetAnswersBefore(time),
-    forgetUsageBefore: (time) => usage.forgetUsageBefore(time),
+    saveCheckpoint: (checkpoint) => atOnce(db, () => writes.saveCheckpoint(checkpoint)),
+    saveCosigned: (checkpoint) => atOnce(db, () => writes.saveCosigned(checkpoint)),
+    saveSinkCursors: (all) => atOnce(db, () => cursors.saveSinkCursors(all)),
+    forgetSinkCursors: (names) => atOnce(db, () => cursors.forgetSinkCursors(names)),
+    saveEncryptions: (term, encryptions) => atOnce(db, () => seal.saveEncryptions(term, encryptions)),
+    forgetAnswersBefore: (time) => atOnce(db, () => idempotency.forgetAnswersBefore(time)),
+    forgetUsageBefore: (time) => atOnce(db, () => usage.forgetUsageBefore(time)),
     flushErased: () => truncateWal(db),
     close,
   };
