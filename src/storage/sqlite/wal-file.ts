@@ -8,9 +8,9 @@ import { closeSync, fdatasync, openSync } from 'node:fs';
  */
 export interface WalFile {
   /** Resolves when all that was written before the call is on disk. Waits on another thread. */
-  flush(): Promise<void>;
+  readonly flush: () => Promise<void>;
   /** After the flushes that are under way. */
-  close(): void;
+  readonly close: () => void;
 }
 
 export function openWalFile(database: string): WalFile {
