@@ -1,7 +1,7 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { toHex, type Hex } from '../bytes.ts';
 import { CountersignError, invalidField } from '../errors.ts';
 import { at, readObject } from '../intent/fields.ts';
+import { keccak256 } from '../keccak.ts';
 import type { AbiField, AbiFunction, AbiType } from './abi.ts';
 
 /** Values in one list of arguments: leaves, and arrays without fixed length. Bounds decoding and what is built from it. */
@@ -29,7 +29,7 @@ const FORM = 'write it as name(type,type), for example transfer(address,uint256)
 
 /** Of a canonical signature: the first four bytes of its keccak256. */
 export function functionSelector(signature: string): Hex {
-  return toHex(keccak_256(Buffer.from(signature, 'latin1')).subarray(0, 4));
+  return toHex(keccak256(Buffer.from(signature, 'latin1')).subarray(0, 4));
 }
 
 /** A type as it stands in a canonical signature: `(address,bytes)[]`. */

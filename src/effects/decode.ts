@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { fromHex, toHex, type Hex } from '../bytes.ts';
 import type { Transaction, TypedData } from '../intent/intent.ts';
+import { keccak256 } from '../keccak.ts';
 import { AbiFault } from './abi-decode.ts';
 import type { Call } from './batches.ts';
 import type { CallEffect, Effect, Effects, MessageEffect, PolicyIntent } from './effect.ts';
@@ -26,7 +26,7 @@ export function decodeEffects(intent: PolicyIntent, signer: Hex): Effects {
 
 function decodeTransaction({ to, value, data }: Transaction, from: Hex): Effects {
   if (to === null) {
-    const initcodeHash = toHex(keccak_256(fromHex(data)));
+    const initcodeHash = toHex(keccak256(fromHex(data)));
     return { effects: [{ kind: 'create', path: '', value, initCode: data, initcodeHash }] };
   }
   const effects: Effect[] = [];

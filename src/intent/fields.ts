@@ -1,7 +1,7 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { z } from 'zod';
 import type { Hex } from '../bytes.ts';
 import { CountersignError, invalidField } from '../errors.ts';
+import { keccak256 } from '../keccak.ts';
 
 /** Reads one value of parsed JSON, or throws an `invalid_request` whose field errors start with `path`. */
 export type Read<T> = (value: unknown, path: string) => T;
@@ -256,7 +256,7 @@ export function readRecipient(value: unknown, path: string): Hex | null {
 /** The EIP-55 form of a lower-case address. */
 export function toChecksumAddress(address: Hex): Hex {
   const digits = address.slice(2);
-  const hash = keccak_256(Buffer.from(digits, 'latin1'));
+  const hash = keccak256(Buffer.from(digits, 'latin1'));
   let checksummed = '';
   for (let i = 0; i < digits.length; i++) {
     const byte = hash[i >> 1] ?? 0;

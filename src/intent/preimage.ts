@@ -1,6 +1,6 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
-import { asBuffer, bigintToBytes, fromHex } from '../bytes.ts';
+import { bigintToBytes, fromHex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
+import { keccak256 } from '../keccak.ts';
 import type { AccessListEntry, Intent, Operation, SignedAuthorization, Transaction } from './intent.ts';
 import { rlpLength, writeRlp, type RlpItem } from './rlp.ts';
 import { domainSeparator, hashMessage } from './typed-data.ts';
@@ -42,7 +42,7 @@ export function preimageOf(intent: Intent): Buffer {
 
 /** The 32 bytes that are signed. */
 export function digestOf(operation: Operation, preimage: Uint8Array): Buffer {
-  return operation === 'digest' ? Buffer.from(preimage) : keccak(preimage);
+  return operation === 'digest' ? Buffer.from(preimage) : keccak256(preimage);
 }
 
 /** The raw transaction as nodes take it. */
@@ -62,7 +62,7 @@ export function serializeSigned(transaction: Transaction, signature: Transaction
 
 /** What nodes and explorers call the transaction: the keccak256 of its raw form. */
 export function transactionHash(raw: Uint8Array): Buffer {
-  return keccak(raw);
+  return keccak256(raw);
 }
 
 function unsignedTransaction(transaction: Transaction): Buffer {
@@ -127,8 +127,4 @@ function encodeAuthorization(authorization: SignedAuthorization): RlpItem {
 function trimZeros(bytes: Uint8Array): Uint8Array {
   const first = bytes.findIndex((byte) => byte !== 0);
   return first === 0 ? bytes : bytes.subarray(first === -1 ? bytes.length : first);
-}
-
-function keccak(bytes: Uint8Array): Buffer {
-  return asBuffer(keccak_256(bytes));
 }

@@ -1,6 +1,6 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { fromHex, type Hex } from '../bytes.ts';
 import { CountersignError, invalidField } from '../errors.ts';
+import { keccak256 } from '../keccak.ts';
 import {
   at,
   readAddress,
@@ -218,13 +218,13 @@ function hashStruct(name: string, value: unknown, hasher: Hasher): Uint8Array {
   fields.forEach((field, index) => {
     writeWord(members[field.name], field.valueType, encoded, WORD * (index + 1), hasher);
   });
-  return keccak_256(encoded);
+  return keccak256(encoded);
 }
 
 function typeHash(name: string, { structs, typeHashes }: Hasher): Uint8Array {
   const known = typeHashes.get(name);
   if (known !== undefined) return known;
-  const hash = keccak_256(Buffer.from(encodeType(structs, name), 'utf8'));
+  const hash = keccak256(Buffer.from(encodeType(structs, name), 'utf8'));
   typeHashes.set(name, hash);
   return hash;
 }
@@ -245,10 +245,10 @@ function writeWord(
       out.set(hashArray(value as readonly TypedValue[], type.element, hasher), offset);
       return;
     case 'string':
-      out.set(keccak_256(Buffer.from(text(value), 'utf8')), offset);
+      out.set(keccak256(Buffer.from(text(value), 'utf8')), offset);
       return;
     case 'bytes':
-      out.set(keccak_256(fromHex(text(value) as Hex)), offset);
+      out.set(keccak256(fromHex(text(value) as Hex)), offset);
       return;
     case 'fixed-bytes':
       out.write(text(value).slice(2), offset, type.length, 'hex');
@@ -271,7 +271,7 @@ function writeWord(
 function hashArray(elements: readonly TypedValue[], type: ValueType, hasher: Hasher): Uint8Array {
   const encoded = Buffer.alloc(WORD * elements.length);
   elements.forEach((element, index) => writeWord(element, type, encoded, WORD * index, hasher));
-  return keccak_256(encoded);
+  return keccak256(encoded);
 }
 
 function text(value: TypedValue | undefined): string {

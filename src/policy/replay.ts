@@ -1,6 +1,6 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { fromHex, toHex } from '../bytes.ts';
 import type { Intent } from '../intent/intent.ts';
+import { keccak256 } from '../keccak.ts';
 import type { Decision, Verdict } from './decision.ts';
 import { LimitLedger, type Charged } from './ledger.ts';
 import type { CompiledPolicy } from './policy.ts';
@@ -147,7 +147,7 @@ function slotOf({ intent, request }: LoggedDecision): string | undefined {
 function digestsOf(intent: Intent): readonly string[] {
   if (intent.operation === 'digest') return [intent.digest];
   if (intent.operation !== 'message') return [];
-  return [intent.data, toHex(keccak_256(fromHex(intent.data)))];
+  return [intent.data, toHex(keccak256(fromHex(intent.data)))];
 }
 
 function isSame(before: LoggedDecision['before'], after: Decision): boolean {

@@ -1,6 +1,6 @@
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import { fromHex, toHex, type Hex } from '../bytes.ts';
 import type { Intent, Operation } from '../intent/intent.ts';
+import { keccak256 } from '../keccak.ts';
 
 /** An intent that was denied, or not allowed without approval or with its nonce, by the digest that it would have had. */
 export interface DeniedIntent {
@@ -29,5 +29,5 @@ export function findDenied(reads: DeniedReads, intent: Intent): DeniedIntent | u
   if (intent.operation !== 'message') return undefined;
   const data = fromHex(intent.data);
   const asDigest = data.length === 32 ? reads.deniedDigest(intent.data) : undefined;
-  return asDigest ?? reads.deniedDigest(toHex(keccak_256(data)));
+  return asDigest ?? reads.deniedDigest(toHex(keccak256(data)));
 }

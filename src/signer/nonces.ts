@@ -29,8 +29,12 @@ export interface SignedClaim extends NonceClaim {
   readonly charges: readonly Charged[];
 }
 
+export type NonceAccount = Pick<NonceSlot, 'keyId' | 'version' | 'chainId'>;
+
 export interface NonceReads {
   nonceClaim(slot: NonceSlot): SignedClaim | undefined;
+  /** The highest nonce for which something was signed; decimal. */
+  newestNonce(account: NonceAccount): string | undefined;
 }
 
 export interface NonceWrites extends NonceReads {
@@ -39,6 +43,9 @@ export interface NonceWrites extends NonceReads {
 
 /** The oldest of more are forgotten, which charges more and never less. */
 const MAX_CHARGES = 64;
+
+/** So many accounts are remembered; each takes about a hundred bytes. */
+const MAX_ACCOUNTS = 10_000;
 
 export function claimOf(transaction: Transaction, digest: Buffer, sender: string): NonceClaim {
   const { to, value, data } = transaction;
@@ -89,6 +96,8 @@ export interface Reservation {
 export class NonceGuard {
   readonly #reads: NonceReads;
   readonly #inFlight = new Map<string, NonceClaim[]>();
+  /** The highest nonce of an account, or more: above it nothing was signed, and nothing has to be looked for. */
+  readonly #newest = new Map<string, bigint>();
 
   constructor(reads: NonceReads) {
     this.#reads = reads;
@@ -99,14 +108,15 @@ export class NonceGuard {
    * it may come to nothing.
    */
   charged(slot: NonceSlot, claim: NonceClaim): readonly Charged[] {
-    const signed = this.#reads.nonceClaim(slot);
+    const signed = this.#signed(slot);
     return signed !== undefined && mayFollow(signed, claim) ? signed.charges : [];
   }
 
   reserve(slot: NonceSlot, claim: NonceClaim): Reservation {
-    const name = `${slot.keyId}/${slot.version}/${slot.chainId}/${slot.nonce}`;
+    const account = accountOf(slot);
+    const name = `${account}/${slot.nonce}`;
     const held = this.#inFlight.get(name) ?? [];
-    const signed = this.#reads.nonceClaim(slot);
+    const signed = this.#signed(slot);
     if (
       (signed !== undefined && !mayFollow(signed, claim)) ||
       held.some((earlier) => !mayFollow(earlier, claim))
@@ -120,6 +130,7 @@ export class NonceGuard {
         if (now !== undefined && !mayFollow(now, claim)) throw conflict(slot);
         const charges = [...(now?.charges ?? []), ...charged].slice(-MAX_CHARGES);
         tx.saveNonceClaim(slot, { ...claim, charges });
+        this.#raise(account, BigInt(slot.nonce));
       },
       release: () => {
         const rest = (this.#inFlight.get(name) ?? []).filter((other) => other !== claim);
@@ -128,6 +139,26 @@ export class NonceGuard {
       },
     };
   }
+
+  #signed(slot: NonceSlot): SignedClaim | undefined {
+    const account = accountOf(slot);
+    let newest = this.#newest.get(account);
+    if (newest === undefined) {
+      newest = BigInt(this.#reads.newestNonce(slot) ?? -1);
+      if (this.#newest.size >= MAX_ACCOUNTS) this.#newest.clear();
+      this.#newest.set(account, newest);
+    }
+    return BigInt(slot.nonce) > newest ? undefined : this.#reads.nonceClaim(slot);
+  }
+
+  #raise(account: string, nonce: bigint): void {
+    const newest = this.#newest.get(account);
+    if (newest !== undefined && newest < nonce) this.#newest.set(account, nonce);
+  }
+}
+
+function accountOf({ keyId, version, chainId }: NonceAccount): string {
+  return `${keyId}/${version}/${chainId}`;
 }
 
 function conflict({ chainId, nonce }: NonceSlot): CountersignError {

@@ -7,6 +7,7 @@ import {
   claimOf,
   mayFollow,
   NonceGuard,
+  type NonceAccount,
   type NonceClaim,
   type NonceSlot,
   type SignedClaim,
@@ -78,6 +79,13 @@ describe('the nonce guard', () => {
     const name = (slot: NonceSlot): string => JSON.stringify(slot);
     const tx = {
       nonceClaim: (slot: NonceSlot) => stored.get(name(slot)),
+      newestNonce: ({ keyId, version, chainId }: NonceAccount) =>
+        [...stored.keys()]
+          .map((text) => JSON.parse(text) as NonceSlot)
+          .filter((slot) => slot.keyId === keyId && slot.version === version && slot.chainId === chainId)
+          .map(({ nonce }) => BigInt(nonce))
+          .reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined)
+          ?.toString(),
       saveNonceClaim: (slot: NonceSlot, saved: SignedClaim) => void stored.set(name(slot), saved),
     };
     return { guard: new NonceGuard(tx), stored, tx };
@@ -100,6 +108,26 @@ describe('the nonce guard', () => {
     guard.reserve({ ...SLOT, nonce: '8' }, claim({ value: '6' })).release();
     guard.reserve({ ...SLOT, chainId: '5' }, claim({ value: '6' })).release();
     guard.reserve({ ...SLOT, version: 2 }, claim({ value: '6' })).release();
+  });
+
+  it('finds what was signed before it, below the newest and after a signature that it made', () => {
+    const { guard, tx, stored } = guarded();
+    for (const nonce of ['7', '18446744073709551614']) {
+      stored.set(JSON.stringify({ ...SLOT, nonce }), { ...claim(), charges: [] });
+    }
+    const other = claim({ value: '6' });
+    expect(() => guard.reserve(SLOT, other)).toThrow(/nonce 7/);
+    expect(() => guard.reserve({ ...SLOT, nonce: '18446744073709551614' }, other)).toThrow(/nonce 1844/);
+    const between = { ...SLOT, nonce: '10' };
+    const first = guard.reserve(between, claim());
+    first.commit(tx, []);
+    first.release();
+    expect(() => guard.reserve(between, other)).toThrow(/nonce 10/);
+    const fresh = { ...SLOT, chainId: '5', nonce: '0' };
+    const second = guard.reserve(fresh, claim());
+    second.commit(tx, []);
+    second.release();
+    expect(() => guard.reserve(fresh, other)).toThrow(/nonce 0/);
   });
 
   it('does not let a slower, cheaper claim take the place of the one that replaced it', () => {

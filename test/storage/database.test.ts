@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atOnce, DATABASE_FILE, openForReading, openForWriting } from '../../src/storage/sqlite/database.ts';
+import { MIGRATIONS } from '../../src/storage/sqlite/schema.ts';
+import { nonceTable } from '../../src/storage/sqlite/signing.ts';
 
 let folder: string;
 
@@ -71,10 +73,27 @@ describe('the database', () => {
     expect(() => openForWriting(folder)).toThrow(/countersign\.db cannot be opened: file is not a database/);
   });
 
+  it('brings the nonces of an older version into their order', () => {
+    mkdirSync(folder);
+    const old = new DatabaseSync(path.join(folder, DATABASE_FILE));
+    old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1`);
+    const insert = old.prepare("INSERT INTO nonces VALUES ('k', 1, '5', ?, 'd', 'e', '1', '2', 0, '[]')");
+    for (const nonce of ['0', '9', '10', '18446744073709551614']) insert.run(nonce);
+    old.close();
+    const { db, close } = openForWriting(folder);
+    const { nonceClaim, newestNonce } = nonceTable(db);
+    const account = { keyId: 'k', version: 1, chainId: '5' };
+    expect(newestNonce(account)).toBe('18446744073709551614');
+    expect(nonceClaim({ ...account, nonce: '9' })).toMatchObject({ digest: 'd', maxFee: 1n });
+    expect(nonceClaim({ ...account, nonce: '0' })).toMatchObject({ effects: 'e' });
+    expect(nonceClaim({ ...account, nonce: '1' })).toBeUndefined();
+    close();
+  });
+
   it('takes each migration once', () => {
     openForWriting(folder).close();
     const { db, close } = openForWriting(folder);
-    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: MIGRATIONS.length });
     close();
   });
 });

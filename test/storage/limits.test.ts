@@ -86,6 +86,24 @@ describe('the claims of nonces', () => {
     storage.commit((tx) => tx.saveNonceClaim(slot, { ...claim, charges: [] }));
     expect(storage.reads.nonceClaim(slot)).toEqual({ ...claim, charges: [] });
   });
+
+  it('are in the order of numbers, up to the highest nonce (EIP-2681)', () => {
+    const account = { keyId: 'k', version: 1, chainId: '1' };
+    const claim = { digest: '', effects: '', maxFee: 0n, maxPriorityFee: 0n, cancel: false, charges: [] };
+    expect(storage.reads.newestNonce(account)).toBeUndefined();
+    for (const nonce of ['0', '10', '9', '18446744073709551614', '99']) {
+      storage.commit((tx) => tx.saveNonceClaim({ ...account, nonce }, claim));
+      expect(storage.reads.nonceClaim({ ...account, nonce })).toEqual(claim);
+      if (nonce === '9') expect(storage.reads.newestNonce(account)).toBe('10');
+    }
+    storage.commit((tx) => tx.saveNonceClaim({ ...account, chainId: '5', nonce: '0' }, claim));
+    expect(storage.reads.newestNonce(account)).toBe('18446744073709551614');
+    expect(storage.reads.newestNonces('k', 1)).toEqual([
+      { chainId: '1', nonce: '18446744073709551614' },
+      { chainId: '5', nonce: '0' },
+    ]);
+    expect(storage.reads.newestNonce({ ...account, version: 2 })).toBeUndefined();
+  });
 });
 
 describe('the digests of what was denied', () => {

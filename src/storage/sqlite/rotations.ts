@@ -8,7 +8,7 @@ interface RotationRow {
 }
 
 /** The whole rotation is JSON; the columns beside it are what it is found by. */
-export function rotationTable(db: DatabaseSync): RotationReads & RotationWrites {
+export function rotationTable(db: DatabaseSync): Omit<RotationReads, 'newestNonces'> & RotationWrites {
   const byId = db.prepare('SELECT body FROM rotations WHERE id = ?');
   const open = db.prepare('SELECT body FROM rotations WHERE open = 1 ORDER BY seq');
   const openOfKey = db.prepare('SELECT body FROM rotations WHERE open = 1 AND key_id = ?');
@@ -17,12 +17,6 @@ export function rotationTable(db: DatabaseSync): RotationReads & RotationWrites 
   );
   const save = db.prepare(
     'UPDATE rotations SET state = ?, open = ?, revision = ?, body = ? WHERE id = ? AND revision = ?',
-  );
-  const nonces = db.prepare('SELECT DISTINCT chain_id FROM nonces WHERE key_id = ? AND version = ?');
-  // Decimal text without leading zeros: of two, the longer is the greater.
-  const newest = db.prepare(
-    `SELECT nonce FROM nonces WHERE key_id = ? AND version = ? AND chain_id = ?
-     ORDER BY length(nonce) DESC, nonce DESC LIMIT 1`,
   );
   const scopes = db.prepare('SELECT DISTINCT scope FROM limit_usage WHERE limit_name = ? AND ends > ?');
 
@@ -50,12 +44,6 @@ export function rotationTable(db: DatabaseSync): RotationReads & RotationWrites 
 
     openRotations: () => toRotations(open.all()),
     openRotationOf: (keyId) => toRotation(openOfKey.get(keyId)),
-
-    newestNonces: (keyId, version) =>
-      (nonces.all(keyId, version) as { chain_id: string }[]).map(({ chain_id: chainId }) => {
-        const { nonce } = newest.get(keyId, version, chainId) as { nonce: string };
-        return { chainId, nonce };
-      }),
 
     usedScopes: (limit, time) => (scopes.all(limit, time) as { scope: string }[]).map(({ scope }) => scope),
 

@@ -246,4 +246,26 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (source, size, root)
   ) STRICT;
   `,
+  `
+  CREATE TABLE padded_nonces (
+    key_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    chain_id TEXT NOT NULL,
+    -- Decimal, with leading zeros: the order of the text is that of the numbers.
+    nonce TEXT NOT NULL CHECK (length(nonce) = 20),
+    digest TEXT NOT NULL,
+    effects TEXT NOT NULL,
+    max_fee TEXT NOT NULL,
+    max_priority_fee TEXT NOT NULL,
+    cancel INTEGER NOT NULL,
+    charges TEXT NOT NULL,
+    PRIMARY KEY (key_id, version, chain_id, nonce)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO padded_nonces
+    SELECT key_id, version, chain_id, substr('00000000000000000000' || nonce, -20),
+           digest, effects, max_fee, max_priority_fee, cancel, charges
+    FROM nonces;
+  DROP TABLE nonces;
+  ALTER TABLE padded_nonces RENAME TO nonces;
+  `,
 ];

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { IdempotencyReads, IdempotencyWrites, KeptAnswer } from '../../http/idempotency.ts';
 import type { Charged } from '../../policy/ledger.ts';
+import type { RotationReads } from '../../rotation/rotation.ts';
 import type { NonceReads, NonceSlot, NonceWrites, SignedClaim } from '../../signer/nonces.ts';
 
 interface ClaimRow {
@@ -12,15 +13,21 @@ interface ClaimRow {
   charges: string;
 }
 
-export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites {
+export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites & Pick<RotationReads, 'newestNonces'> {
   const find = db.prepare(
     'SELECT * FROM nonces WHERE key_id = ? AND version = ? AND chain_id = ? AND nonce = ?',
+  );
+  const newest = db.prepare(
+    'SELECT max(nonce) AS nonce FROM nonces WHERE key_id = ? AND version = ? AND chain_id = ?',
+  );
+  const ofVersion = db.prepare(
+    'SELECT chain_id, max(nonce) AS nonce FROM nonces WHERE key_id = ? AND version = ? GROUP BY chain_id',
   );
   const save = db.prepare('INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
 
   return {
     nonceClaim: ({ keyId, version, chainId, nonce }: NonceSlot): SignedClaim | undefined => {
-      const row = find.get(keyId, version, chainId, nonce) as ClaimRow | undefined;
+      const row = find.get(keyId, version, chainId, padded(nonce)) as ClaimRow | undefined;
       if (row === undefined) return undefined;
       return {
         digest: row.digest,
@@ -31,13 +38,30 @@ export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites {
         charges: chargesOf(row.charges),
       };
     },
+    newestNonce: ({ keyId, version, chainId }) => {
+      const { nonce } = newest.get(keyId, version, chainId) as { nonce: string | null };
+      return nonce === null ? undefined : unpadded(nonce);
+    },
+    newestNonces: (keyId, version) =>
+      (ofVersion.all(keyId, version) as { chain_id: string; nonce: string }[]).map(
+        ({ chain_id: chainId, nonce }) => ({ chainId, nonce: unpadded(nonce) }),
+      ),
     saveNonceClaim: ({ keyId, version, chainId, nonce }, claim) => {
       const { digest, effects, maxFee, maxPriorityFee, cancel, charges } = claim;
       const fees = [maxFee.toString(), maxPriorityFee.toString()] as const;
       const rest = [cancel ? 1 : 0, chargesToJson(charges)] as const;
-      save.run(keyId, version, chainId, nonce, digest, effects, ...fees, ...rest);
+      save.run(keyId, version, chainId, padded(nonce), digest, effects, ...fees, ...rest);
     },
   };
+}
+
+/** A nonce is below 2^64 (EIP-2681), which has 20 digits. */
+function padded(nonce: string): string {
+  return nonce.padStart(20, '0');
+}
+
+function unpadded(nonce: string): string {
+  return nonce.replace(/^0{1,19}/, '');
 }
 
 function chargesToJson(charges: readonly Charged[]): string {
