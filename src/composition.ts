@@ -140,6 +140,7 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     canaries,
     custody,
     gate,
+    log: audit,
   });
   const rotation = createRotations({
     reads,

@@ -73,6 +73,9 @@ interface Item<Tx> {
 
 /** More than this in one commit would hold everybody up. */
 const MAX_BATCH = 512;
+/** A commit costs as much as some entries: with fewer than these, it waits for those that are announced. */
+const GATHERED = 8;
+const GATHER_MS = 2;
 /** Beyond this the caller is better off being told at once. */
 const MAX_QUEUE = 10_000;
 
@@ -99,6 +102,9 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   #queue: Item<Tx>[] = [];
   /** While a commit is being flushed, or an entry made that tells how far the log is. */
   #held = false;
+  #announced = 0;
+  #drains = false;
+  #gathering: NodeJS.Timeout | undefined;
   #failure: string | undefined;
   readonly #listeners = new Set<(added: readonly EntryDraft[]) => void>();
 
@@ -149,8 +155,17 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     if (hindrance !== undefined) return Promise.reject(new CountersignError('unavailable', hindrance));
     return new Promise((resolve, reject) => {
       this.#queue.push({ draft, effects, resolve: resolve as (value: unknown) => void, reject });
-      if (this.#queue.length === 1) setImmediate(() => this.#drain());
+      this.#drainSoon();
     });
+  }
+
+  /**
+   * Says that an entry is on its way, so that a commit may wait a little for it. Whoever has said so calls what this
+   * returns, once, when it has come or will not.
+   */
+  announce(): () => void {
+    this.#announced++;
+    return () => void this.#announced--;
   }
 
   /**
@@ -173,7 +188,20 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     this.#queue = [];
   }
 
+  /** In a turn of its own: whoever was answered now changes what the next commit is about. */
+  #drainSoon(): void {
+    if (this.#drains || this.#held) return;
+    this.#drains = true;
+    setImmediate(() => {
+      this.#drains = false;
+      if (this.#announced === 0 || this.#queue.length >= GATHERED) this.#drain();
+      else this.#gathering ??= setTimeout(() => this.#drain(), GATHER_MS);
+    });
+  }
+
   #drain(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     const [first] = this.#queue;
     // A failure has emptied it.
     if (this.#held || first === undefined) return;
@@ -206,8 +234,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     if (this.#probe !== undefined) for (const { kind } of written) this.#probe(kind, 'after');
     for (const release of settle) release();
     for (const listener of this.#listeners) listener(written);
-    // In a turn of its own: whoever was answered now changes what the next commit is about.
-    if (this.#queue.length > 0) setImmediate(() => this.#drain());
+    if (this.#queue.length > 0) this.#drainSoon();
   }
 
   /** Holds the log until the first entry of the queue has its detail, or is given up. */

@@ -13,7 +13,7 @@ import { stricter } from '../policy/stricter.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
 import { readAsked, type Asked } from './asked.ts';
 import { alarmOf, denialOfCanary, type CanaryAlarm } from './canary.ts';
-import type { Custody, DigestSignature } from './custody.ts';
+import type { Custody, DigestSignature, KeyMaterial } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
 import type { NonceGuard, NonceWrites, Reservation } from './nonces.ts';
@@ -63,6 +63,7 @@ export interface SigningParts<Tx extends SignTx> {
   readonly canaries: CanaryAlarm;
   readonly custody: Custody;
   readonly gate: ReleaseGate;
+  readonly log: { announce(): () => void };
 }
 
 /** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
@@ -127,7 +128,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       }
       slot = claim && nonces.reserve(claim.slot, claim.claim);
       charge = ledger.reserve(charges);
-      const signature = await custody.sign(keys.material(key, version), operation, preimage);
+      const signature = await this.#make(keys.material(key, version), operation, preimage);
       // Two hashes of the same bytes, made in two processes.
       if (toHex(signature.digest) !== digest)
         throw new CountersignError('internal', 'the digests of the two processes differ');
@@ -152,6 +153,15 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       keys.signingVersion(keys.get(key.name), asked.version.version);
     }
     return answer;
+  }
+
+  async #make(material: KeyMaterial, operation: Operation, preimage: Buffer): Promise<DigestSignature> {
+    const arrived = this.#parts.log.announce();
+    try {
+      return await this.#parts.custody.sign(material, operation, preimage);
+    } finally {
+      arrived();
+    }
   }
 
   #decide({ request, key, claim }: Asked): {

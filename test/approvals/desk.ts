@@ -171,6 +171,7 @@ export function openDesk(policyText = POLICY): Desk {
       canaries: new CanaryAlarms(log),
       custody,
       gate: { requireOpen: () => undefined, covered: () => Promise.resolve(), isCovered: () => true },
+      log,
     });
     const approvals = new ApprovalService({
       reads,

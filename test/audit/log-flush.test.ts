@@ -144,3 +144,38 @@ describe('a commit that is not on disk yet', () => {
     await over;
   });
 });
+
+describe('a commit for which more entries are announced', () => {
+  it('waits for them, and not for ever', async () => {
+    let commits = 0;
+    const counted: LogStorage<StorageTx> = {
+      head: () => storage.head(),
+      nested: (work) => storage.nested(work),
+      commit: (work) => {
+        commits++;
+        storage.commit(work);
+      },
+      flush: () => storage.flush(),
+    };
+    const log = new AuditLog(counted, SERVICE);
+    const arrived = [log.announce(), log.announce()];
+    const first = log.record(DRAFT, () => undefined);
+    await turns();
+    expect(commits).toBe(0);
+    arrived[0]?.();
+    const second = log.record(DRAFT, () => undefined);
+    arrived[1]?.();
+    await Promise.all([first, second]);
+    expect(commits).toBe(1);
+
+    const lost = log.announce();
+    await log.record(DRAFT, () => undefined);
+    expect(commits).toBe(2);
+    await Promise.all(Array.from({ length: 8 }, () => log.record(DRAFT, () => undefined)));
+    expect(commits).toBe(3);
+    lost();
+    await log.record(DRAFT, () => undefined);
+    expect(commits).toBe(4);
+    expect(log.size).toBe(12);
+  });
+});

@@ -80,6 +80,7 @@ async function open({ supervisor, keyring }: Signer, directory: string, now: () 
     canaries: new CanaryAlarms(log),
     custody,
     gate: { requireOpen: () => undefined, covered: async () => undefined, isCovered: () => true },
+    log,
   });
   return { storage, act, keys, destruction, pipeline };
 }

@@ -153,6 +153,7 @@ function build(): void {
       covered: async (index) => await gate.covered(index),
       isCovered: (index) => gate.isCovered(index),
     },
+    log,
   });
 }
 
