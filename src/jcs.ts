@@ -23,28 +23,39 @@ const SHORT_STRING = 64;
  * deeper than 128.
  */
 export function canonicalize(value: JsonValue): string {
+  // ECMAScript's own serializer writes canonical JSON but for the order of members and lone surrogates, and is faster.
+  if (isInOrder(value, 0)) {
+    const json = JSON.stringify(value);
+    if (!json.includes('\\ud')) return json;
+  }
   return write(value, 0);
 }
 
 /** Whether `text`, which was parsed into `value`, is canonical. A duplicate member is lost in parsing, so that it shows. */
 export function isCanonical(text: string, value: JsonValue): boolean {
   try {
-    // ECMAScript's own serializer writes canonical JSON but for the order of members and lone surrogates, and is faster.
-    if (!text.includes('\\ud') && isSorted(value, 0) && JSON.stringify(value) === text) return true;
     return canonicalize(value) === text;
   } catch {
     return false;
   }
 }
 
-/** Whether all members are in canonical order; false for what is nested too deep to be canonical. */
-function isSorted(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  if (depth === MAX_DEPTH) return false;
-  if (Array.isArray(value)) return value.every((item) => isSorted(item, depth + 1));
+/** Whether it is JSON with all members in canonical order. False also for what `write` refuses, which says why. */
+function isInOrder(value: unknown, depth: number): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth === MAX_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (!isInOrder(value[i], depth + 1)) return false;
+    return true;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  const members = value as { readonly [name: string]: unknown };
   let last = '';
-  for (const [name, member] of Object.entries(value)) {
-    if (name < last || !isSorted(member, depth + 1)) return false;
+  for (const name of Object.keys(members)) {
+    const member = members[name];
+    if (name < last || !(member === undefined || isInOrder(member, depth + 1))) return false;
     last = name;
   }
   return true;

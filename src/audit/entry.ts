@@ -199,6 +199,18 @@ export interface Entry extends EntryDraft {
 /** The most an entry may take, so that its length fits the 16-bit prefix of a C2SP entry bundle. */
 export const MAX_ENTRY_BYTES = 65_535;
 
+/** What the log adds to what it was given. */
+export type EntryPlace = Pick<Entry, 'index' | 'time' | 'service'>;
+
+/** Members in the order of canonical JSON: then it is written faster (jcs.ts). */
+export function entryAt({ index, time, service }: EntryPlace, draft: EntryDraft): Entry {
+  const { actor, decision, detail, digest, elapsedUs, intent, key, kind, operation } = draft;
+  const { outcome, requestId, signature, transactionHash } = draft;
+  const about = { actor, decision, detail, digest, elapsedUs, index, intent, key, kind, operation, outcome };
+  // Members that are undefined are not in the entry's JSON, as if they were not there.
+  return { ...about, requestId, service, signature, time, transactionHash, v: 1 } as Entry;
+}
+
 /** The bytes that are stored and hashed: RFC 8785 JSON in UTF-8. */
 export function encodeEntry(entry: Entry): Buffer {
   return Buffer.from(canonicalize(entry as unknown as JsonValue), 'utf8');

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
 import {
   encodeEntry,
+  entryAt,
   MAX_ENTRY_BYTES,
   type Entry,
   type EntryDraft,
@@ -118,7 +119,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     this.#now = now;
     this.#probe = probe;
     this.#head = storage.head();
-    this.#service = { ...service, epoch: this.#head.frontier.size };
+    this.#service = { epoch: this.#head.frontier.size, ...service };
   }
 
   get size(): number {
@@ -265,8 +266,8 @@ export class AuditLog<Tx> implements Recorder<Tx> {
       for (const item of items) {
         try {
           const value = this.#storage.nested(() => {
-            const { beside, over: _, ...draft } = item.draft;
-            const entry: Entry = { ...draft, v: 1, index: frontier.size, time, service: this.#service };
+            const { beside } = item.draft;
+            const entry = entryAt({ index: frontier.size, time, service: this.#service }, item.draft);
             const bytes = encodeEntry(entry);
             if (bytes.length > MAX_ENTRY_BYTES) {
               throw new CountersignError(

@@ -127,12 +127,12 @@ function lockEntry({ credentialId }: Unauthenticated, { requestId, address }: Vi
 /** The caller as audit entries name it. */
 export function actorOf({ principal, credentialId, address, certificate }: Caller): EntryActor {
   return {
+    address,
+    ...(certificate !== undefined && { certificate }),
+    credential: credentialId,
     principal: principal.name,
     principalId: principal.id,
     roles: principal.roles,
-    credential: credentialId,
-    ...(certificate !== undefined && { certificate }),
-    address,
   };
 }
 

@@ -81,12 +81,12 @@ describe('the database', () => {
     for (const nonce of ['0', '9', '10', '18446744073709551614']) insert.run(nonce);
     old.close();
     const { db, close } = openForWriting(folder);
-    const { nonceClaim, newestNonce } = nonceTable(db);
+    const nonces = nonceTable(db);
     const account = { keyId: 'k', version: 1, chainId: '5' };
-    expect(newestNonce(account)).toBe('18446744073709551614');
-    expect(nonceClaim({ ...account, nonce: '9' })).toMatchObject({ digest: 'd', maxFee: 1n });
-    expect(nonceClaim({ ...account, nonce: '0' })).toMatchObject({ effects: 'e' });
-    expect(nonceClaim({ ...account, nonce: '1' })).toBeUndefined();
+    expect(nonces.newestNonce(account)).toBe('18446744073709551614');
+    expect(nonces.nonceClaim({ ...account, nonce: '9' })).toMatchObject({ digest: 'd', maxFee: 1n });
+    expect(nonces.nonceClaim({ ...account, nonce: '0' })).toMatchObject({ effects: 'e' });
+    expect(nonces.nonceClaim({ ...account, nonce: '1' })).toBeUndefined();
     close();
   });
 

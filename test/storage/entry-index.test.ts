@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Entry, EntryDraft } from '../../src/audit/entry.ts';
 import { AuditLog } from '../../src/audit/log.ts';
 import type { EntryQuery } from '../../src/audit/stored-entry.ts';
-import { openSqliteStorage, type Storage } from '../../src/storage/sqlite/storage.ts';
+import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { SERVICE } from '../audit/memory-log.ts';
 
 /** Two whole blocks of the index, and some entries after them. */
 const SIZE = 2_500;
+const RESTART = 600;
 const START = Date.UTC(2030, 0, 1);
 
 let folder: string;
@@ -36,8 +37,15 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'entry-index-'));
   storage = openSqliteStorage(folder, () => 'example.org/log');
   let now = START;
-  const log = new AuditLog(storage, SERVICE, () => new Date((now += 1_000)));
+  const open = (): AuditLog<StorageTx> => new AuditLog(storage, SERVICE, () => new Date((now += 1_000)));
+  let log = open();
   for (let i = 0; i < SIZE;) {
+    // The first block is written by two processes, the second by one.
+    if (i === RESTART) {
+      storage.close();
+      storage = openSqliteStorage(folder, () => 'example.org/log');
+      log = open();
+    }
     const until = Math.min(SIZE, i + 100);
     const batch = [];
     for (; i < until; i++) batch.push(log.record(draftAt(i), () => undefined));

@@ -110,19 +110,13 @@ export function auditWrites(db: DatabaseSync): Omit<EntryWrites, 'keepNode'> & C
 
   return {
     appendEntry: (entry, bytes, leafHash) => {
-      insert.run(
-        entry.index,
-        entry.time,
-        entry.kind,
-        entry.outcome,
-        entry.actor?.principal ?? null,
-        entry.key?.name ?? null,
-        entry.operation ?? null,
-        entry.decision?.effect ?? null,
-        leafHash,
-        bytes,
-      );
-      index.appended(entry.index);
+      const { index: idx, time, kind, outcome } = entry;
+      const principal = entry.actor?.principal ?? null;
+      const keyName = entry.key?.name ?? null;
+      const operation = entry.operation ?? null;
+      const effect = entry.decision?.effect ?? null;
+      insert.run(idx, time, kind, outcome, principal, keyName, operation, effect, leafHash, bytes);
+      index.appended({ idx, principal, key_name: keyName, operation, effect, kind, outcome });
     },
     keepData: (sha256, data) => {
       keepData.run(sha256, data);

@@ -16,7 +16,10 @@ const COLUMNS = {
 type Field = keyof typeof COLUMNS;
 const FIELDS = Object.keys(COLUMNS) as Field[];
 
-type Row = { readonly [column: string]: string | number | null };
+/** The columns of an entry that it is found by. */
+export type IndexedRow = { readonly idx: number } & {
+  readonly [field in Field as (typeof COLUMNS)[field]]: string | null;
+};
 
 interface Bitmap {
   readonly block: number;
@@ -36,8 +39,8 @@ export interface IndexRange {
  * several fields lie. The entries after the last whole block are looked at one by one.
  */
 export interface EntryIndex {
-  /** Inside the commit that appended the entry. */
-  appended(index: number): void;
+  /** Inside the commit that appended the entry, with the columns that entries are found by. */
+  appended(row: IndexedRow): void;
   /** Indexes of the entries that match, in order. */
   find(filter: EntryFilter, range: IndexRange, order: 'asc' | 'desc'): Generator<number, void>;
 }
@@ -55,6 +58,7 @@ export function entryIndex(db: DatabaseSync): EntryIndex {
     ),
   };
   const last = db.prepare('SELECT max(idx) AS last FROM audit_entries');
+  const recent = Array.from<IndexedRow | undefined>({ length: BLOCK });
 
   /** Blocks in which every wanted value occurs, with where all of them do. */
   function* blocks(
@@ -103,16 +107,21 @@ export function entryIndex(db: DatabaseSync): EntryIndex {
     order: 'asc' | 'desc',
   ): Generator<number, void> {
     if (from >= to) return;
-    const rows = blockRows.all(from, to) as Row[];
+    const rows = blockRows.all(from, to) as unknown as IndexedRow[];
     const matching = rows.filter((row) => wanted.every(([field, value]) => row[COLUMNS[field]] === value));
-    for (const { idx } of order === 'asc' ? matching : matching.toReversed()) yield idx as number;
+    for (const { idx } of order === 'asc' ? matching : matching.toReversed()) yield idx;
   }
 
   return {
-    appended: (index) => {
-      if (index % BLOCK !== BLOCK - 1) return;
-      const start = index + 1 - BLOCK;
-      const rows = blockRows.all(start, index + 1) as Row[];
+    appended: (row) => {
+      // One that is undone is overwritten by the next, which has its index.
+      recent[row.idx % BLOCK] = row;
+      if (row.idx % BLOCK !== BLOCK - 1) return;
+      const start = row.idx + 1 - BLOCK;
+      // Those from before this process are not at hand.
+      const atHand = recent.filter((row) => row !== undefined).filter(({ idx }) => idx >= start);
+      const rows =
+        atHand.length === BLOCK ? atHand : (blockRows.all(start, row.idx + 1) as unknown as IndexedRow[]);
       for (const field of FIELDS) {
         for (const [value, bits] of bitmapsOf(rows, COLUMNS[field], start)) {
           insert.run(field, value, start / BLOCK, bits);
@@ -136,14 +145,18 @@ export function entryIndex(db: DatabaseSync): EntryIndex {
   };
 }
 
-function bitmapsOf(rows: readonly Row[], column: string, start: number): Map<string, Uint8Array> {
+function bitmapsOf(
+  rows: readonly IndexedRow[],
+  column: (typeof COLUMNS)[Field],
+  start: number,
+): Map<string, Uint8Array> {
   const bitmaps = new Map<string, Uint8Array>();
   for (const row of rows) {
     const value = row[column];
-    if (typeof value !== 'string') continue;
+    if (value === null) continue;
     let bits = bitmaps.get(value);
     if (bits === undefined) bitmaps.set(value, (bits = new Uint8Array(BLOCK / 8)));
-    const bit = (row['idx'] as number) - start;
+    const bit = row.idx - start;
     bits[bit >> 3] = (bits[bit >> 3] ?? 0) | (1 << (bit & 7));
   }
   return bitmaps;
