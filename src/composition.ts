@@ -40,6 +40,8 @@ import { createMetrics } from './metrics.ts';
 import { LimitLedger } from './policy/ledger.ts';
 import { PolicyInForce } from './policy/policy.ts';
 import { createRotations } from './rotation/create.ts';
+import { CheckedSigner } from './signer/checked-signer.ts';
+import { SignatureChecker } from './signer/checker/checker.ts';
 import { fencedLink } from './signer/fenced-link.ts';
 import { Destruction } from './signer/destruction.ts';
 import { KeyService } from './signer/keys.ts';
@@ -52,11 +54,20 @@ import { TransferCustody } from './signer/transfer-custody.ts';
 import { snapshotSource } from './storage/sqlite/snapshot.ts';
 import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
 
+/** What only tests give. */
+export interface TestHooks {
+  /** Told of every commit of the log, before and after. */
+  readonly probe?: CommitProbe | undefined;
+  /** Run in the place of the signer process's own program, and of the checker's. */
+  readonly signerProgram?: string | undefined;
+  readonly checkerProgram?: URL | undefined;
+}
+
 /** All parts of a service, built and not yet started. */
 export type Parts = ReturnType<typeof compose>;
 
 /** The composition root: builds every part and hands each its dependencies. main.ts starts them, and stops them. */
-export function compose(config: Config, log: Log, probe?: CommitProbe) {
+export function compose(config: Config, log: Log, { probe, signerProgram, checkerProgram }: TestHooks = {}) {
   const version = packageVersion();
   const storage = openSqliteStorage(config.data, () => `countersign.local/${randomBytes(8).toString('hex')}`);
   const { reads, origin } = storage;
@@ -96,6 +107,12 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
   const supervisor = new SignerSupervisor({
     onReady: () => void reopen(),
     onLost: (reason) => void lost(reason),
+    program: signerProgram,
+  });
+  const checker = new SignatureChecker({
+    onLost: (reason) => void checkerLost(reason),
+    onReady: () => log.info('checker.restarted'),
+    program: checkerProgram,
   });
   const sealing = createSealing({
     link: fencedLink(supervisor, () => fence.hindrance),
@@ -139,6 +156,7 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     desk,
     canaries,
     custody,
+    signer: new CheckedSigner({ custody, checker, supervisor }),
     gate,
     log: audit,
   });
@@ -190,6 +208,8 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     else if (!initialized) reasons.push('not initialized: countersign init (POST /v1/sys/init)');
     else if (sealed && fence.hindrance === undefined)
       reasons.push('sealed: countersign unseal (POST /v1/sys/unseal)');
+    if (checker.state !== 'ready')
+      reasons.push('signatures cannot be checked: the checker is not running; it is being restarted');
     if (audit.failure !== undefined)
       reasons.push(`the audit log cannot be written (${audit.failure}): restart the service`);
     else reasons.push(...gate.reasons());
@@ -202,6 +222,13 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     log.error('signer.lost', { reason });
     await system
       .record({ kind: 'signer.lost', outcome: 'failed', detail: { reason } })
+      .catch(() => undefined);
+  }
+
+  async function checkerLost(reason: string): Promise<void> {
+    log.error('checker.lost', { reason });
+    await system
+      .record({ kind: 'checker.lost', outcome: 'failed', detail: { reason } })
       .catch(() => undefined);
   }
 
@@ -272,6 +299,7 @@ export function compose(config: Config, log: Log, probe?: CommitProbe) {
     outside,
     fence,
     supervisor,
+    checker,
     sealing,
     destruction,
     refusals,

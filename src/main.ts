@@ -1,6 +1,5 @@
 import { completeFirstStart, loadNewestPolicy, type FirstStart } from './bootstrap.ts';
-import type { CommitProbe } from './audit/log.ts';
-import { compose, type Parts } from './composition.ts';
+import { compose, type Parts, type TestHooks } from './composition.ts';
 import type { Config } from './config.ts';
 import { KEEP_ANSWERS_MS } from './http/idempotency.ts';
 import { startServer } from './http/server.ts';
@@ -33,15 +32,13 @@ const SEALING_MS = 60 * 1000;
 
 /**
  * Starts a service on a data directory, its parts in order, and stops them in the reverse one.
- *
- * @param probe told of every commit of the log, before and after; for tests that end the process there.
  */
-export async function startService(config: Config, log: Log, probe?: CommitProbe): Promise<RunningService> {
-  const parts = compose(config, log, probe);
-  const { storage, audit, system, clock, sinks, outside, supervisor, checkpointer, service } = parts;
+export async function startService(config: Config, log: Log, hooks?: TestHooks): Promise<RunningService> {
+  const parts = compose(config, log, hooks);
+  const { storage, audit, system, clock, sinks, outside, supervisor, checker, checkpointer, service } = parts;
   const { reads } = storage;
   try {
-    await supervisor.start();
+    await Promise.all([supervisor.start(), checker.start()]);
     const { time } = storage.head();
     const detail = { version: service.version, node: process.version };
     await system.record({ kind: 'service.started', outcome: 'done', detail });
@@ -86,6 +83,7 @@ export async function startService(config: Config, log: Log, probe?: CommitProbe
       },
     };
   } catch (error) {
+    checker.stop();
     await supervisor.stop();
     storage.close();
     throw error;
@@ -152,6 +150,7 @@ async function stopParts(parts: Parts): Promise<void> {
   // Sealed by now, perhaps: then the next start signs for these entries.
   await outside.stop(await checkpointer.current().catch(() => storage.reads.latestCheckpoint()));
   await sinks.stop(SINK_GRACE_MS).catch(() => undefined);
+  parts.checker.stop();
   await supervisor.stop();
   storage.close();
 }

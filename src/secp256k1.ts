@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import { toHex, type Hex } from './bytes.ts';
+import { asBuffer, toHex, type Hex } from './bytes.ts';
 
 /**
  * libsecp256k1, through the package's `bindings` entry only: its main entry falls back without a word to a
@@ -10,9 +10,20 @@ interface Binding {
   privateKeyVerify(privateKey: Uint8Array): boolean;
   privateKeyTweakAdd(privateKey: Uint8Array, tweak: Uint8Array): Uint8Array;
   publicKeyCreate(privateKey: Uint8Array, compressed: boolean): Uint8Array;
-  ecdsaSign(digest: Uint8Array, privateKey: Uint8Array): { signature: Uint8Array; recid: number };
+  ecdsaSign(
+    digest: Uint8Array,
+    privateKey: Uint8Array,
+    options: undefined,
+    output: Uint8Array,
+  ): { signature: Uint8Array; recid: number };
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
-  ecdsaRecover(signature: Uint8Array, recid: number, digest: Uint8Array, compressed: boolean): Uint8Array;
+  ecdsaRecover(
+    signature: Uint8Array,
+    recid: number,
+    digest: Uint8Array,
+    compressed: boolean,
+    output?: Uint8Array,
+  ): Uint8Array;
 }
 
 const binding = createRequire(import.meta.url)('secp256k1/bindings') as Binding;
@@ -20,6 +31,7 @@ const binding = createRequire(import.meta.url)('secp256k1/bindings') as Binding;
 /** Half the group order, the largest `s` that EIP-2 admits. */
 const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 const ZERO = Buffer.alloc(32);
+const NO_RECOVERY_ID = -1;
 
 export interface RecoverableSignature {
   /** 32 bytes each, big-endian. */
@@ -60,22 +72,57 @@ export function addressOf(publicKey: Uint8Array): Hex {
   return toHex(keccak_256(publicKey.subarray(1)).subarray(12));
 }
 
+/** r ‖ s ‖ yParity. */
+export const SIGNATURE_BYTES = 65;
+
 /**
- * Signs a 32-byte digest: RFC 6979 nonce, low `s`. Nothing is returned before the ranges of r, s and the
- * recovery id are checked, the signature verifies, and it recovers to `publicKey`. Throws otherwise.
+ * Signs a 32-byte digest: RFC 6979 nonce, low `s`. Only the ranges of r, s and the recovery id are checked here: a signature
+ * must not be released before {@link isSignatureOf} holds, in another process than made it.
+ *
+ * @returns r ‖ s ‖ yParity, 65 bytes.
  */
-export function signDigest(
-  digest: Uint8Array,
-  privateKey: Uint8Array,
-  publicKey: Uint8Array,
-): RecoverableSignature {
-  const { signature, recid } = binding.ecdsaSign(digest, privateKey);
-  const result = checkRanges(Buffer.from(signature), recid);
-  if (!binding.ecdsaVerify(signature, digest, publicKey)) throw new Error('the signature does not verify');
-  if (!publicKeyMatches(binding.ecdsaRecover(signature, recid, digest, false), publicKey)) {
-    throw new Error('the signature does not recover to the key');
+export function signDigest(digest: Uint8Array, privateKey: Uint8Array): Buffer {
+  const signature = Buffer.alloc(SIGNATURE_BYTES);
+  const compact = signature.subarray(0, 64);
+  const { recid } = binding.ecdsaSign(digest, privateKey, undefined, compact);
+  checkRanges(compact, recid);
+  signature[64] = recid;
+  return signature;
+}
+
+/**
+ * Whether r ‖ s ‖ yParity (65 bytes) is a signature of this key over the digest, as Ethereum takes it: r and s from 1 to the order
+ * less 1, s in the low half, and the key that it recovers to is this one. That implies the equation of verification: recovery
+ * (SEC 1 v2, 4.1.6) computes Q = r⁻¹(sR − eG) for the point R whose x is r and whose y has the parity; then
+ * es⁻¹G + rs⁻¹Q = R, which is what verification (4.1.4) computes of Q and compares with r.
+ *
+ * @param publicKey uncompressed SEC 1 point, 65 bytes
+ */
+export function isSignatureOf(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== SIGNATURE_BYTES) return false;
+  const compact = asBuffer(signature.subarray(0, 64));
+  const recid = signature[64] ?? NO_RECOVERY_ID;
+  try {
+    checkRanges(compact, recid);
+    return publicKeyMatches(binding.ecdsaRecover(compact, recid, digest, false), publicKey);
+  } catch {
+    // r or s is the order or more, or there is no such point.
+    return false;
   }
-  return result;
+}
+
+/** The equation of SEC 1 v2, 4.1.4, with low `s`; yParity is not looked at. */
+export function verifies(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): boolean {
+  return binding.ecdsaVerify(signature.subarray(0, 64), digest, publicKey);
+}
+
+/** The parts of r ‖ s ‖ yParity, as views. Throws where it is not of that shape. */
+export function splitSignature(signature: Uint8Array): RecoverableSignature {
+  const bytes = asBuffer(signature);
+  const yParity = bytes[64];
+  if (bytes.length !== SIGNATURE_BYTES || (yParity !== 0 && yParity !== 1))
+    throw new Error('not r, s and yParity');
+  return { r: bytes.subarray(0, 32), s: bytes.subarray(32, 64), yParity };
 }
 
 /** The address that made a signature over a digest; throws when there is none or `s` is not in the low half. */
@@ -85,14 +132,15 @@ export function recoverAddress(digest: Uint8Array, { r, s, yParity }: Recoverabl
   return addressOf(binding.ecdsaRecover(signature, yParity, digest, false));
 }
 
-function checkRanges(signature: Buffer, recid: number): RecoverableSignature {
-  const r = signature.subarray(0, 32);
-  const s = signature.subarray(32, 64);
+function checkRanges(compact: Buffer, recid: number): void {
   // Recovery ids 2 and 3 (r over the group order) have no yParity; none was ever seen.
   if (recid !== 0 && recid !== 1) throw new Error('the recovery id is out of range');
-  if (r.equals(ZERO) || s.equals(ZERO)) throw new Error('a zero in the signature');
-  if (s.compare(HALF_ORDER) > 0) throw new Error('s is in the high half');
-  return { r, s, yParity: recid };
+  if (isZero(compact, 0) || isZero(compact, 32)) throw new Error('a zero in the signature');
+  if (compact.compare(HALF_ORDER, 0, 32, 32, 64) > 0) throw new Error('s is in the high half');
+}
+
+function isZero(compact: Buffer, at: number): boolean {
+  return compact.compare(ZERO, 0, 32, at, at + 32) === 0;
 }
 
 function publicKeyMatches(recovered: Uint8Array, expected: Uint8Array): boolean {

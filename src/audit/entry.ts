@@ -7,6 +7,7 @@ export const ENTRY_KINDS = [
   'service.started',
   'service.stopped',
   'signer.lost',
+  'checker.lost',
   'seal.initialized',
   'seal.unsealed',
   'seal.unseal_failed',

@@ -4,7 +4,7 @@ import { OPERATIONS, type Operation } from '../intent/intent.ts';
 import type { SealedIdentity } from '../keystore/envelope.ts';
 import { sealConfigSchema, type NewSeal, type SealConfig } from '../keystore/seal.ts';
 import type { KeystoreFacts } from '../keystore/web3-keystore.ts';
-import { addressOf, type RecoverableSignature } from '../secp256k1.ts';
+import { addressOf } from '../secp256k1.ts';
 import { REQUEST } from './link.ts';
 import { KDF_TIMEOUT_MS, type SignerSupervisor } from './supervisor.ts';
 
@@ -33,10 +33,6 @@ export interface KeyMaterial {
   readonly sealed: Uint8Array;
 }
 
-export interface DigestSignature extends RecoverableSignature {
-  readonly digest: Buffer;
-}
-
 /** A new second factor: to be kept, and to be shown once. */
 export interface NewTotp {
   readonly sealed: Uint8Array;
@@ -50,6 +46,10 @@ export interface NewKeyring {
   readonly sealed: Uint8Array;
   readonly shares: readonly Buffer[];
 }
+
+const OPERATION_BYTES = Object.fromEntries(
+  OPERATIONS.map((operation, index) => [operation, Buffer.from([index])]),
+) as { readonly [operation in Operation]: Buffer };
 
 /** The way to the signer process. */
 export type SignerLink = Pick<SignerSupervisor, 'request' | 'state'>;
@@ -183,15 +183,10 @@ export class Custody {
     return sealedKey(key, await this.requestSealing(REQUEST.generate, [json(key)]));
   }
 
-  async sign(key: KeyMaterial, operation: Operation, preimage: Uint8Array): Promise<DigestSignature> {
-    const operationByte = Buffer.from([OPERATIONS.indexOf(operation)]);
-    const [r, s, yParity, digest] = await this.use(key, REQUEST.sign, [operationByte, preimage]);
-    return {
-      r: asBuffer(required(r)),
-      s: asBuffer(required(s)),
-      yParity: required(yParity)[0] === 1 ? 1 : 0,
-      digest: asBuffer(required(digest)),
-    };
+  /** What the signer process says is r ‖ s ‖ yParity of the preimage's digest; for {@link CheckedSigner} to check. */
+  async sign(key: KeyMaterial, operation: Operation, preimage: Uint8Array): Promise<Uint8Array> {
+    const [signature] = await this.use(key, REQUEST.sign, [OPERATION_BYTES[operation], preimage]);
+    return required(signature);
   }
 
   /** An Ed25519 signature over a checkpoint's text; the signer process refuses any other text. */

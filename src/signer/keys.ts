@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Act } from '../audit/act.ts';
+import { fromHex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { RotationSchedule, Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import type { KeystoreFacts } from '../keystore/web3-keystore.ts';
 import { wellKnownOrigin } from '../keystore/well-known.ts';
-import type { Custody, KeyMaterial, NewKey, SealedKey } from './custody.ts';
-import { KeyDirectory, keyToJson, signingVersionOf, versionOf } from './directory.ts';
+import { addressOf } from '../secp256k1.ts';
+import type { SigningMaterial } from './checked-signer.ts';
+import type { Custody, NewKey, SealedKey } from './custody.ts';
+import { KeyDirectory, keyToJson, signingVersionOf, subjectOf, versionOf } from './directory.ts';
 import { KeyStates } from './key-states.ts';
 import { TransferCustody, type Wrapped } from './transfer-custody.ts';
 
@@ -40,7 +43,7 @@ export class KeyService {
   readonly #reads: KeyReads;
   readonly #custody: Custody;
   readonly #transfer: TransferCustody;
-  readonly #material = new Map<string, KeyMaterial>();
+  readonly #material = new Map<string, SigningMaterial>();
   readonly #forgetting = new Set<Promise<void>>();
 
   constructor(reads: KeyReads, custody: Custody, now: () => Date = () => new Date()) {
@@ -69,12 +72,17 @@ export class KeyService {
     return versionOf(key, number);
   }
 
-  material(key: Key, { version, address }: KeyVersion): KeyMaterial {
+  /** Throws `internal` where the version's public key is not that of its address. */
+  material(key: Key, { version, address, publicKey }: KeyVersion): SigningMaterial {
     const name = `${key.id}/${version}`;
     const known = this.#material.get(name);
     if (known !== undefined) return known;
+    if (addressOf(fromHex(publicKey)) !== address) {
+      const subject = subjectOf(key, version);
+      throw new CountersignError('internal', `the public key of ${subject} is not that of its address`);
+    }
     const identity = { keyId: key.id, version, curve: 'secp256k1', address } as const;
-    const material = { identity, sealed: this.#reads.sealedKey(key.id, version) };
+    const material = { identity, sealed: this.#reads.sealedKey(key.id, version), publicKey };
     this.#material.set(name, material);
     return material;
   }

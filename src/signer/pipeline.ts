@@ -1,6 +1,5 @@
 import type { Act, ActDraft } from '../audit/act.ts';
 import type { ReleaseGate } from '../audit/gate.ts';
-import { toHex } from '../bytes.ts';
 import { decodeEffects } from '../effects/decode.ts';
 import type { PolicyIntent } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
@@ -10,10 +9,12 @@ import type { Charge, Decision, PolicyRequest, UsageOf, Verdict } from '../polic
 import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledger.ts';
 import { settle } from '../policy/settle.ts';
 import { stricter } from '../policy/stricter.ts';
+import type { RecoverableSignature } from '../secp256k1.ts';
 import type { ApprovalDesk, PendingAnswer } from './approval-desk.ts';
 import { readAsked, type Asked } from './asked.ts';
 import { alarmOf, denialOfCanary, type CanaryAlarm } from './canary.ts';
-import type { Custody, DigestSignature, KeyMaterial } from './custody.ts';
+import type { CheckedSigner } from './checked-signer.ts';
+import type { Custody } from './custody.ts';
 import { findDenied, type DeniedReads, type DeniedWrites } from './denied.ts';
 import type { KeyService } from './keys.ts';
 import type { NonceGuard, NonceWrites, Reservation } from './nonces.ts';
@@ -61,7 +62,8 @@ export interface SigningParts<Tx extends SignTx> {
   readonly denied: DeniedReads;
   readonly desk: ApprovalDesk<Tx>;
   readonly canaries: CanaryAlarm;
-  readonly custody: Custody;
+  readonly custody: Pick<Custody, 'requireUnsealed'>;
+  readonly signer: Pick<CheckedSigner, 'sign'>;
   readonly gate: ReleaseGate;
   readonly log: { announce(): () => void };
 }
@@ -128,10 +130,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       }
       slot = claim && nonces.reserve(claim.slot, claim.claim);
       charge = ledger.reserve(charges);
-      const signature = await this.#make(keys.material(key, version), operation, preimage);
-      // Two hashes of the same bytes, made in two processes.
-      if (toHex(signature.digest) !== digest)
-        throw new CountersignError('internal', 'the digests of the two processes differ');
+      const signature = await this.#make(keys.material(key, version), operation, preimage, digest);
       answer = await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
       if (error instanceof Overtaken && !last) throw error;
@@ -155,10 +154,11 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     return answer;
   }
 
-  async #make(material: KeyMaterial, operation: Operation, preimage: Buffer): Promise<DigestSignature> {
-    const arrived = this.#parts.log.announce();
+  async #make(...asked: Parameters<CheckedSigner['sign']>): Promise<RecoverableSignature> {
+    const { log, signer } = this.#parts;
+    const arrived = log.announce();
     try {
-      return await this.#parts.custody.sign(material, operation, preimage);
+      return await signer.sign(...asked);
     } finally {
       arrived();
     }
@@ -268,7 +268,7 @@ type Draft = Described & Pick<ActDraft, 'decision' | 'digest'>;
 
 interface Made {
   readonly decision: Decision;
-  readonly signature: DigestSignature;
+  readonly signature: RecoverableSignature;
   readonly slot: Reservation | undefined;
   readonly charge: ChargeReservation;
 }

@@ -5,7 +5,7 @@ import { serializeSigned, transactionHash } from '../intent/preimage.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyVersion } from '../keystore/keys.ts';
 import type { Decision } from '../policy/decision.ts';
-import type { DigestSignature } from './custody.ts';
+import type { RecoverableSignature } from '../secp256k1.ts';
 import { versionOf } from './directory.ts';
 
 /** What the caller gets; the shapes of docs/api and of the HTTP answer. */
@@ -37,7 +37,7 @@ export interface SerializedSignature {
   readonly rawTransaction?: Hex;
 }
 
-export function serialize(intent: Intent, { r, s, yParity }: DigestSignature): SerializedSignature {
+export function serialize(intent: Intent, { r, s, yParity }: RecoverableSignature): SerializedSignature {
   const signature = toHex(Buffer.concat([r, s, Buffer.from([27 + yParity])]));
   const parts = { r: toHex(r), s: toHex(s), yParity };
   if (intent.operation !== 'transaction') return { ...parts, logged: { signature } };

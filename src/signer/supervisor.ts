@@ -16,6 +16,8 @@ export interface SupervisorOptions {
   readonly onReady: () => void;
   /** Called each time a process ended that should not have. */
   readonly onLost: (reason: string) => void;
+  /** Another program than the signer process's own; only tests have one. */
+  readonly program?: string | undefined;
 }
 
 interface Pending {
@@ -44,6 +46,8 @@ export class SignerSupervisor {
   readonly #options: SupervisorOptions;
   readonly #pending = new Map<number, Pending>();
   #state: SignerState = 'starting';
+  /** The process is being killed for what it did; what follows from that is done. */
+  #condemned = false;
   #child: ChildProcess | undefined;
   #writer: FrameWriter | undefined;
   #nextId = 1;
@@ -91,6 +95,19 @@ export class SignerSupervisor {
     clearTimeout(timer);
   }
 
+  /**
+   * It did what it must never do: it is not asked again, what is under way fails, and another process takes its place after its
+   * self-tests. Nothing happens where it was replaced already.
+   */
+  condemn(pid: number | undefined, reason: string): void {
+    const child = this.#child;
+    if (pid === undefined || child?.pid !== pid || this.#state !== 'ready') return;
+    this.#condemned = true;
+    child.kill('SIGKILL');
+    this.#failPending('the signer process is being replaced: it could not be trusted any more');
+    this.#giveUp(reason);
+  }
+
   /** Sends one request; the answer's fields, or the error that the signer process gave. */
   request(
     kind: number,
@@ -119,7 +136,7 @@ export class SignerSupervisor {
 
   async #spawn(): Promise<void> {
     this.#state = 'starting';
-    const child = spawnSigner();
+    const child = spawnSigner(this.#options.program);
     this.#child = child;
     const ready = Promise.withResolvers<void>();
     child.once('error', (error) => ready.reject(error));
@@ -179,17 +196,25 @@ export class SignerSupervisor {
   }
 
   #lose(reason: string): void {
-    this.#writer = undefined;
-    const wasReady = this.#state === 'ready';
-    for (const { reject } of this.#pending.values()) {
-      reject(new CountersignError('unavailable', 'the signer process ended before it answered'));
-    }
-    this.#pending.clear();
+    this.#failPending('the signer process ended before it answered');
+    const condemned = this.#condemned;
+    this.#condemned = false;
     // An end at start is an error of start(), or of the restart that is already under way.
-    if (!wasReady || this.#retired) return;
+    if (this.#state !== 'ready' && !condemned) return;
+    if (!condemned) this.#giveUp(reason);
+    if (!this.#retired) void this.#restart();
+  }
+
+  #giveUp(reason: string): void {
+    this.#writer = undefined;
+    if (this.#retired) return;
     this.#state = 'starting';
     this.#options.onLost(reason);
-    void this.#restart();
+  }
+
+  #failPending(message: string): void {
+    for (const { reject } of this.#pending.values()) reject(new CountersignError('unavailable', message));
+    this.#pending.clear();
   }
 
   async #restart(): Promise<void> {
@@ -229,11 +254,11 @@ export class SignerSupervisor {
  * The process gets no environment, no core dumps, no inspector, and reads no file but the program. (On Node 24 the
  * permission model has no switch for the network; production adds that from outside, see docs/operations.md.)
  */
-function spawnSigner(): ChildProcess {
+function spawnSigner(program?: string): ChildProcess {
   const here = fileURLToPath(import.meta.url);
-  const entry = path.join(path.dirname(here), 'process', `main${path.extname(here)}`);
-  const program = path.join(path.dirname(here), '..');
-  const root = path.join(program, '..');
+  const entry = program ?? path.join(path.dirname(here), 'process', `main${path.extname(here)}`);
+  const sources = path.join(path.dirname(here), '..');
+  const root = path.join(sources, '..');
   const addon = realpathSync(createRequire(here).resolve('secp256k1/package.json'));
   const modules = path.join(path.dirname(addon), '..');
   const flags = [
@@ -242,7 +267,8 @@ function spawnSigner(): ChildProcess {
     '--permission',
     '--allow-addons',
     '--allow-worker',
-    `--allow-fs-read=${program}/`,
+    `--allow-fs-read=${sources}/`,
+    ...(program === undefined ? [] : [`--allow-fs-read=${program}`]),
     `--allow-fs-read=${path.join(root, 'package.json')}`,
     `--allow-fs-read=${modules}/`,
     // The addon loader looks here to tell musl from glibc.

@@ -16,16 +16,16 @@ import { SecondFactor } from '../../src/approvals/second-factor.ts';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { toHex } from '../../src/bytes.ts';
+import { fromHex, toHex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { Intent } from '../../src/intent/intent.ts';
-import { digestOf } from '../../src/intent/preimage.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import type { Key, KeyVersion } from '../../src/keystore/keys.ts';
 import { generateKeyring } from '../../src/keystore/keyring.ts';
 import { LimitLedger } from '../../src/policy/ledger.ts';
 import { loadPolicy, PolicyInForce } from '../../src/policy/policy.ts';
-import { addressOf, publicKeyOf, signDigest } from '../../src/secp256k1.ts';
+import { addressOf, publicKeyOf, signDigest, splitSignature } from '../../src/secp256k1.ts';
+import type { CheckedSigner } from '../../src/signer/checked-signer.ts';
 import type { Custody } from '../../src/signer/custody.ts';
 import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';
@@ -135,12 +135,6 @@ export function openDesk(policyText = POLICY): Desk {
     requireUnsealed: () => {
       if (desk.sealed) throw new CountersignError('sealed', 'the service is sealed');
     },
-    sign: async (_: unknown, operation: Intent['operation'], preimage: Buffer) => {
-      await tick();
-      await desk.whileSigning();
-      const digest = digestOf(operation, preimage);
-      return { ...signDigest(digest, PRIVATE_KEY, publicKey), digest };
-    },
     newTotp: async (id: string) => {
       await tick();
       const [sealed, secret] = newTotp(vault, id);
@@ -152,6 +146,11 @@ export function openDesk(policyText = POLICY): Desk {
       return matchTotp(vault, id, sealed, code, time);
     },
   } as unknown as Custody;
+  const sign: CheckedSigner['sign'] = async (_key, _operation, _preimage, digest) => {
+    await tick();
+    await desk.whileSigning();
+    return splitSignature(signDigest(fromHex(digest), PRIVATE_KEY));
+  };
 
   const build = (): void => {
     const { reads } = storage;
@@ -170,6 +169,7 @@ export function openDesk(policyText = POLICY): Desk {
       desk: new RequestBook(reads, policy, () => ledger.time()),
       canaries: new CanaryAlarms(log),
       custody,
+      signer: { sign },
       gate: { requireOpen: () => undefined, covered: () => Promise.resolve(), isCovered: () => true },
       log,
     });

@@ -11,7 +11,7 @@ import { intentToJson } from '../../src/intent/codec.ts';
 import { OPERATIONS, type Operation } from '../../src/intent/intent.ts';
 import { digestOf, preimageOf, serializeSigned, transactionHash } from '../../src/intent/preimage.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
-import { addressOf, publicKeyOf, signDigest } from '../../src/secp256k1.ts';
+import { addressOf, publicKeyOf, signDigest, splitSignature } from '../../src/secp256k1.ts';
 
 /** What the entries of tests say wrote them. */
 export const SERVICE = { node: 'test', version: '0.0.0' };
@@ -101,7 +101,7 @@ export function signedDraft(operation: Operation, body: unknown, keyNumber = 1):
   const { privateKey, address } = testKey(keyNumber);
   const intent = parseIntent(operation, body);
   const digest = digestOf(operation, preimageOf(intent));
-  const { r, s, yParity } = signDigest(digest, privateKey, publicKeyOf(privateKey));
+  const { r, s, yParity } = splitSignature(signDigest(digest, privateKey));
   return {
     kind: 'sign',
     outcome: 'done',

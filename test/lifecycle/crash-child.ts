@@ -36,16 +36,13 @@ process.on('message', ({ clockMs: ms }: Orders) => {
 process.channel?.unref();
 
 let left = point?.nth ?? 0;
-const service = await startService(
-  loadConfig(flagsOf(args), {}),
-  createLog('error', process.stderr),
-  point &&
-    ((kind, when) => {
-      if (kind !== point.kind || when !== point.when) return;
-      left -= 1;
-      if (left === 0) process.kill(process.pid, 'SIGKILL');
-    }),
-);
+const service = await startService(loadConfig(flagsOf(args), {}), createLog('error', process.stderr), {
+  probe: (kind, when) => {
+    if (kind !== point?.kind || when !== point.when) return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  },
+});
 process.stdout.write(`countersign listens on ${service.url}\n`);
 process.once('SIGTERM', () => void service.stop());
 

@@ -6,10 +6,13 @@ import { CanaryAlarms } from '../../src/access/canaries.ts';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import { AuditLog } from '../../src/audit/log.ts';
+import { fromHex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import type { AskedTransition, KeyVersionState } from '../../src/keystore/life-cycle.ts';
 import { LimitLedger } from '../../src/policy/ledger.ts';
+import { isSignatureOf } from '../../src/secp256k1.ts';
+import { CheckedSigner, type CheckedSignerParts } from '../../src/signer/checked-signer.ts';
 import { Custody, type NewKeyring } from '../../src/signer/custody.ts';
 import { Destruction } from '../../src/signer/destruction.ts';
 import { KeyService } from '../../src/signer/keys.ts';
@@ -55,6 +58,13 @@ const ALLOW = {
 const REQUESTER = { id: 'p1', name: 'app', roles: ['signer'] };
 const INTENT = parseIntent('message', { message: 'hello' });
 
+/** As the checker does, in this thread. */
+const CHECKER: CheckedSignerParts['checker'] = {
+  requireReady: () => undefined,
+  check: async (digest, signature, publicKey) =>
+    isSignatureOf(fromHex(publicKey), fromHex(digest), signature),
+};
+
 /** The real parts on a directory. The signer process is one for all: what a start finds in it is sealed anew. */
 async function open({ supervisor, keyring }: Signer, directory: string, now: () => Date) {
   const storage: Storage = openSqliteStorage(directory, () => 'example.org/log');
@@ -79,6 +89,7 @@ async function open({ supervisor, keyring }: Signer, directory: string, now: () 
     desk: { open: () => Promise.reject(new Error('nothing needs approval')) },
     canaries: new CanaryAlarms(log),
     custody,
+    signer: new CheckedSigner({ custody, checker: CHECKER, supervisor }),
     gate: { requireOpen: () => undefined, covered: async () => undefined, isCovered: () => true },
     log,
   });

@@ -12,7 +12,7 @@ import type { ReleaseGate } from '../../src/audit/gate.ts';
 import { AuditLog } from '../../src/audit/log.ts';
 import { checkSignedEntry } from '../../src/audit/verify/entry.ts';
 import type { EntryFields } from '../../src/audit/verify/fields.ts';
-import { toHex, type Hex } from '../../src/bytes.ts';
+import { asBuffer, fromHex, toHex, type Hex } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { Intent } from '../../src/intent/intent.ts';
 import { digestOf, preimageOf } from '../../src/intent/preimage.ts';
@@ -22,7 +22,8 @@ import type { Key, KeyVersion } from '../../src/keystore/keys.ts';
 import { move } from '../../src/keystore/life-cycle.ts';
 import type { Charge, Decision, PolicyRequest, Verdict } from '../../src/policy/decision.ts';
 import { LimitLedger } from '../../src/policy/ledger.ts';
-import { addressOf, publicKeyOf, signDigest } from '../../src/secp256k1.ts';
+import { addressOf, publicKeyOf, signDigest, splitSignature } from '../../src/secp256k1.ts';
+import type { CheckedSigner } from '../../src/signer/checked-signer.ts';
 import type { RequestDraft } from '../../src/signer/approval-desk.ts';
 import type { Custody } from '../../src/signer/custody.ts';
 import { standingAs } from '../../src/signer/key-states.ts';
@@ -111,18 +112,13 @@ function build(): void {
   const custody = {
     requireUnsealed: () => undefined,
     unload: async () => undefined,
-    sign: async (
-      { identity }: { identity: { keyId: string } },
-      operation: Intent['operation'],
-      preimage: Buffer,
-    ) => {
-      await tick();
-      await whileSigning();
-      const digest = digestOf(operation, preimage);
-      const privateKey = PRIVATE_KEYS[identity.keyId.slice(3)]!;
-      return { ...signDigest(digest, privateKey, publicKeyOf(privateKey)), digest };
-    },
   } as unknown as Custody;
+  const sign: CheckedSigner['sign'] = async ({ identity }, operation, preimage, digest) => {
+    await tick();
+    await whileSigning();
+    expect(toHex(digestOf(operation, asBuffer(preimage)))).toBe(digest);
+    return splitSignature(signDigest(fromHex(digest), PRIVATE_KEYS[identity.keyId.slice(3)]!));
+  };
   ledger = new LimitLedger(storage.reads, storage.head().time, () => now);
   keys = new KeyService(storage.reads, custody);
   pipeline = new SigningPipeline<StorageTx>({
@@ -148,6 +144,7 @@ function build(): void {
     },
     canaries: new CanaryAlarms(log),
     custody,
+    signer: { sign },
     gate: {
       requireOpen: () => gate.requireOpen(),
       covered: async (index) => await gate.covered(index),

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemAct, type Act } from '../../src/audit/act.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { toHex } from '../../src/bytes.ts';
-import { preimageOf } from '../../src/intent/preimage.ts';
+import { fromHex } from '../../src/bytes.ts';
+import { digestOf, preimageOf } from '../../src/intent/preimage.ts';
 import { parseIntent } from '../../src/intent/schema.ts';
 import { sealKeyFile } from '../../src/keystore/seal-file.ts';
+import { isSignatureOf } from '../../src/secp256k1.ts';
 import { KeyService } from '../../src/signer/keys.ts';
 import type { RootKeyLimits } from '../../src/signer/root-key.ts';
 import { createSealing, type Sealing } from '../../src/signer/sealing.ts';
@@ -36,6 +37,7 @@ export interface SealedService extends Sealing {
 }
 
 const preimage = preimageOf(parseIntent('message', { message: 'x' }));
+const digest = digestOf('message', preimage);
 const NO_LIMITS: RootKeyLimits = { maxEncryptions: 2 ** 31, maxAgeDays: 365 };
 
 export async function sealedService(limits: RootKeyLimits = NO_LIMITS): Promise<SealedService> {
@@ -100,11 +102,11 @@ export async function sealedService(limits: RootKeyLimits = NO_LIMITS): Promise<
     allSign: async () => {
       let signed = 0;
       for (const key of parts.storage.reads.keys()) {
-        for (const { version, address } of key.versions) {
+        for (const { version, address, publicKey } of key.versions) {
           const identity = { keyId: key.id, version, curve: 'secp256k1', address } as const;
           const sealed = parts.storage.reads.sealedKey(key.id, version);
-          const { r } = await parts.custody.sign({ identity, sealed }, 'message', preimage);
-          if (toHex(r).length === 66) signed += 1;
+          const signature = await parts.custody.sign({ identity, sealed }, 'message', preimage);
+          if (isSignatureOf(fromHex(publicKey), digest, signature)) signed += 1;
         }
       }
       return signed;

@@ -20,6 +20,7 @@ export const KIND_VIEWS: { readonly [kind in EntryKind]: KindView } = {
   'service.started': view('Service started', 'other', 1, 3),
   'service.stopped': view('Service stopped', 'other', 1, 3),
   'signer.lost': view('Signer process ended unasked', 'other', 4, 4),
+  'checker.lost': view('Checker of signatures ended unasked', 'other', 4, 4),
   'seal.initialized': view('Root keyring made', 'create', 3, 3),
   'seal.unsealed': view('Unsealed', 'update', 2, 3),
   'seal.unseal_failed': view('Unsealing failed', 'update', 4, 4),

@@ -132,16 +132,15 @@ function unknown(): never {
 }
 
 /**
- * The last gate before a signature. The preimage is parsed again here, by other code than wrote it, and hashed
- * here, so that what is signed is what was asked for. A digest is the one thing that is signed as it came.
+ * The preimage is parsed again here, by other code than wrote it, and hashed here, so that what is signed is what was asked
+ * for. A digest is the one thing that is signed as it came. Whether it is a signature is for another process to check.
  */
 function sign(handle: Uint8Array, operationByte: Uint8Array, preimage: Uint8Array): Fields {
   const operation = OPERATIONS[asBuffer(operationByte).readUInt8(0)];
   if (operation === undefined) throw new CountersignError('internal', 'unknown operation');
   checkPreimageShape(operation, preimage);
   const digest = operation === 'digest' ? Buffer.from(preimage) : asBuffer(keccak_256(preimage));
-  const { r, s, yParity } = vault.signDigest(handleOf(handle), digest);
-  return [r, s, Buffer.from([yParity]), digest];
+  return [vault.signDigest(handleOf(handle), digest)];
 }
 
 /** A key of the log speaks only of itself. */

@@ -12,13 +12,7 @@ import {
 } from '../../keystore/envelope.ts';
 import type { Keyring } from '../../keystore/keyring.ts';
 import { sealUnder, type OpenSeal } from '../../keystore/seal.ts';
-import {
-  addressOf,
-  isPrivateKey,
-  publicKeyOf,
-  signDigest,
-  type RecoverableSignature,
-} from '../../secp256k1.ts';
+import { addressOf, isPrivateKey, publicKeyOf, signDigest } from '../../secp256k1.ts';
 import { WrappingKeys } from './wrapping-keys.ts';
 
 /** What a new key is sealed as; whether it may ever leave is said here, once. */
@@ -192,9 +186,9 @@ export class Vault {
     return { secret: copy, publicKey };
   }
 
-  signDigest(handle: number, digest: Uint8Array): RecoverableSignature {
-    const key = this.#find(handle, 'secp256k1');
-    return signDigest(digest, key.secret, key.publicKey);
+  /** r ‖ s ‖ yParity, 65 bytes; nobody has checked yet that it is a signature of the key. */
+  signDigest(handle: number, digest: Uint8Array): Buffer {
+    return signDigest(digest, this.#find(handle, 'secp256k1').secret);
   }
 
   /** Ed25519 (RFC 8032) over the whole text. */
