@@ -15,11 +15,6 @@ const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 
 /** Expressions that are put together, as they are written, and the widest that comes of each. */
 const CONSTRUCTED: Readonly<Record<string, readonly (readonly [source: string, flags: string])[]>> = {
-  // Of the paths of routes.
-  'new RegExp(`^${pattern}$`)': [
-    ['^/v1/keys/[^/]+/versions/[^/]+/schedule-destruction$', ''],
-    ['^/v1/audit/tile/[^/]+/.+$', ''],
-  ],
   'new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`)': [['^0x[0-9a-f]{130}$', '']],
   "new RegExp(`^${LABEL}(?:\\\\.${LABEL})*$`, 'i')": [[`^${LABEL}(?:\\.${LABEL})*$`, 'i']],
   // A literal of the same file, copied.

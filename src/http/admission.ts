@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import type { Authenticator } from '../access/authenticator.ts';
 import { CanaryUsed, Forbidden, Unauthenticated, type Caller } from '../access/credentials.ts';
 import type { CanaryAlarms } from '../access/canaries.ts';
@@ -34,9 +34,9 @@ export class Admission {
   }
 
   /** Throws `rate_limited` when its address has asked too often. */
-  visit(req: Request, requestId: string): Visit {
+  visit(req: IncomingMessage, requestId: string): Visit {
     const peer = canonicalAddress(req.socket.remoteAddress ?? '') ?? '';
-    const address = clientAddress(peer, req.get('x-forwarded-for'), this.#parts.trustedProxies);
+    const address = clientAddress(peer, forwardedFor(req), this.#parts.trustedProxies);
     this.#parts.throttle.countRequest(address);
     return { requestId, address };
   }
@@ -47,11 +47,11 @@ export class Admission {
    */
   async enter(
     route: Route,
-    req: Request,
+    req: IncomingMessage,
     { requestId, address }: Visit,
   ): Promise<{ readonly caller: Caller; readonly admit: () => Caller }> {
     const { authenticator, throttle } = this.#parts;
-    const authorization = req.get('authorization');
+    const { authorization } = req.headers;
     const certificate = clientCertificateOf(req.socket);
     const proof = await authenticator.prove({ authorization, certificate, address, requestId });
     if (proof.kind === 'token') throttle.refuseLocked(proof.credentialId, address);
@@ -62,7 +62,7 @@ export class Admission {
   }
 
   /** Writes what was refused, and by whom, wherever in a request it was. @returns the error to answer. */
-  async refused(error: unknown, route: Route, { path }: Request, visit: Visit): Promise<unknown> {
+  async refused(error: unknown, route: Route, path: string, visit: Visit): Promise<unknown> {
     const { throttle, refusals } = this.#parts;
     const where = { method: route.method, route: route.path };
     if (error instanceof Unauthenticated) {
@@ -117,6 +117,12 @@ export class Admission {
       detail: { reason, ...where },
     });
   }
+}
+
+/** Where it comes more than once, Node joins it with commas (RFC 9110, 5.3). */
+function forwardedFor({ headers }: IncomingMessage): string | undefined {
+  const forwarded = headers['x-forwarded-for'];
+  return typeof forwarded === 'string' ? forwarded : undefined;
 }
 
 function lockEntry({ credentialId }: Unauthenticated, { requestId, address }: Visit): EntryDraft {

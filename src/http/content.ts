@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Response } from 'express';
+import { sendHead, sendWhole, textType, type Exchange } from './exchange.ts';
 
 /** What an answer is written to piece by piece. */
 export interface Outgoing {
@@ -20,14 +20,23 @@ export class Content {
   }
 }
 
-/** Status and media type are set already. What a writer throws after its first piece can only cut the answer short. */
-export async function sendContent(res: Response, { body, headers }: Content): Promise<void> {
-  res.set(headers);
+/** What a writer throws after its first piece can only cut the answer short. */
+export async function sendContent(
+  exchange: Exchange,
+  status: number,
+  mediaType: string | undefined,
+  { body, headers }: Content,
+): Promise<void> {
+  const { req, res } = exchange;
+  const { 'Content-Type': type = mediaType ?? 'application/octet-stream', ...others } = headers;
+  const full = /^(?:text\/|application\/json$)/.test(type) ? textType(type) : type;
+  exchange.headers.push(...Object.entries(others).flat());
   if (typeof body !== 'function') {
-    res.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    sendWhole(exchange, status, full, body);
     return;
   }
-  if (res.req.method === 'HEAD') {
+  sendHead(exchange, status, ['Content-Type', full, ...exchange.headers]);
+  if (req.method === 'HEAD') {
     res.end();
     return;
   }

@@ -149,24 +149,3 @@ function isReply(result: Result | Reply): result is Reply {
   if (typeof result === 'string' || result instanceof Content) return false;
   return typeof result['status'] === 'number' && 'body' in result;
 }
-
-/** The path as Express writes it. It gives what the parameter for the rest takes as a list of steps: see `pathValues`. */
-export function expressPath({ path, rest }: RouteSpec): string {
-  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `${name === rest ? '*' : ':'}${name}`);
-}
-
-/** Values of the parameters in the path, from what Express found. */
-export function pathValues(
-  { rest }: RouteSpec,
-  params: { readonly [name: string]: string | readonly string[] },
-): { readonly [name: string]: string | readonly string[] } {
-  const steps = rest === undefined ? undefined : params[rest];
-  return rest === undefined || typeof steps !== 'object' ? params : { ...params, [rest]: steps.join('/') };
-}
-
-export function pathPattern({ path, rest }: RouteSpec): RegExp {
-  const pattern = path
-    .replaceAll('.', '\\.')
-    .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === rest ? '.+' : '[^/]+'));
-  return new RegExp(`^${pattern}$`);
-}

@@ -1,3 +1,4 @@
+import { Content } from '../content.ts';
 import { openApiDocument } from '../openapi.ts';
 import { referencePage } from '../reference-page.ts';
 import { publicRoute, type Route } from '../route.ts';
@@ -7,9 +8,9 @@ const tag = 'Reference';
 /** The API's own description, of the routes given and of itself. */
 export function withReference(routes: readonly Route[], version: string): Route[] {
   const all: Route[] = [...routes];
-  // Anybody may ask for them as often as they like, and they never change.
-  let document: string | undefined;
-  let page: string | undefined;
+  // Anybody may ask for them as often as they like, and they never change: all get the same bytes.
+  let document: Content | undefined;
+  let page: Content | undefined;
   all.push(
     publicRoute(
       {
@@ -20,7 +21,7 @@ export function withReference(routes: readonly Route[], version: string): Route[
         access: 'public',
         answer: { status: 200, description: 'OpenAPI 3.1.', mediaType: 'application/json' },
       },
-      () => (document ??= JSON.stringify(openApiDocument(all, version))),
+      () => (document ??= textContent(JSON.stringify(openApiDocument(all, version)))),
     ),
     publicRoute(
       {
@@ -31,8 +32,12 @@ export function withReference(routes: readonly Route[], version: string): Route[
         access: 'public',
         answer: { status: 200, description: 'The API to read.', mediaType: 'text/html' },
       },
-      () => (page ??= referencePage(all, version)),
+      () => (page ??= textContent(referencePage(all, version))),
     ),
   );
   return all;
+}
+
+function textContent(text: string): Content {
+  return new Content(Buffer.from(text));
 }
