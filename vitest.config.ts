@@ -14,7 +14,7 @@ export default defineConfig({
       'test/signer/{rekey,rewrap}.test.ts',
       'test/http/rotations.test.ts',
       'test/cli/{rekey,key-transfer}.test.ts',
-      'node_modules/**',
+      '**/node_modules/**',
     ],
     testTimeout: 60_000,
     hookTimeout: 60_000,

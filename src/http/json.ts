@@ -98,6 +98,10 @@ function addKey(level: Level, keys: Set<string>, quoted: string, stack: readonly
     } catch {
       return;
     }
+    // Only an escape can make one. It would stand in messages and paths, and has no UTF-8 form.
+    if (!key.isWellFormed()) {
+      throw new CountersignError('invalid_request', 'the name of a field contains a lone surrogate');
+    }
   }
   level.key = key;
   if (keys.has(key)) throw invalidField(pathOf(stack), 'is given twice');

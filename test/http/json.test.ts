@@ -203,6 +203,20 @@ test('any bytes are parsed as JSON.parse does, or refused with an error of ours'
   );
 });
 
+test.each([
+  String.raw`{"\ud830#":1}`,
+  String.raw`{"a":[{"\udc00":1}]}`,
+  String.raw`{"\uDE00\uD83D":{"a":1,"a":2}}`,
+])('a name with half a character is refused, and stands in no message: %s', (text) => {
+  const { message, errors } = refusal(text);
+  expect(message).toMatch(/lone surrogate/);
+  expect(JSON.stringify([message, errors])).not.toMatch(/\\ud/i);
+});
+
+test('a name with whole characters that are escaped is taken', () => {
+  expect(parse(String.raw`{"\ud83d\ude00":1}`)).toEqual({ '\u{1f600}': 1 });
+});
+
 test('no message quotes a value', () => {
   const secret = 'hunter2hunter2';
   for (const text of [
