@@ -277,7 +277,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
   const metrics = createMetrics({
     auditSize: () => audit.size,
     alertKinds: ALERT_KINDS,
-    sealed: () => seal.status().sealed,
+    sealed: () => seal.sealed,
     ready: () => notReady().length === 0,
     rootKey: () => sealing.rootKey.status(),
     sinks: () => sinks.status(),

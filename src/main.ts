@@ -50,7 +50,7 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
     // Before the first start is completed: a port that is taken must not use up what is said only once.
     const server = await startServer(parts.app, config.listen, config.tls);
     const { access, keys, seal, notReady } = service;
-    const unsealed = !seal.status().sealed;
+    const unsealed = !seal.sealed;
     const firstStart = await completeFirstStart(config, { reads, recorder: audit, access, keys, unsealed });
     // So that there is one from the first moment on; while sealed, the first after unsealing.
     await checkpointer.current().catch(() => undefined);

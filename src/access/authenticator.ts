@@ -68,7 +68,8 @@ export class Authenticator {
       if (certificate === undefined) throw new Unauthenticated(NO_CREDENTIAL, undefined);
       return { kind: 'certificate', certificate, address };
     }
-    const bearer = BEARER.test(authorization) ? authorization.replace(BEARER, '') : '';
+    const scheme = BEARER.exec(authorization)?.[0];
+    const bearer = scheme === undefined ? '' : authorization.slice(scheme.length);
     const token = readToken(bearer);
     if (token !== undefined) {
       return {

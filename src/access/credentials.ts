@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
 import type { Credential, OwnedCredential, Principal } from './principals.ts';
 
@@ -118,5 +118,5 @@ function newCredentialId(): string {
 }
 
 function hashSecret(secret: Uint8Array): Buffer {
-  return createHash('sha256').update(secret).digest();
+  return hash('sha256', secret, 'buffer');
 }

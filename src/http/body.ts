@@ -31,7 +31,8 @@ export function readBody(req: IncomingMessage): Promise<Buffer> {
     };
     const finish = (): void => {
       leave();
-      resolve(Buffer.concat(chunks, size));
+      const [first] = chunks;
+      resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size));
     };
     const broken = (): void => {
       leave();

@@ -9,6 +9,8 @@ export interface JsonLimits {
 export const DEFAULT_LIMITS: JsonLimits = { depth: 32, nodes: 20_000 };
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+/** So many digits are always below 2^53. */
+const SAFE_DIGITS = 15;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -47,54 +49,59 @@ interface Level {
  */
 function checkStructure(text: string, limits: JsonLimits): void {
   const stack: Level[] = [];
+  let level: Level | undefined;
   let nodes = 0;
-  const count = (): void => {
-    if (++nodes > limits.nodes) throw tooMuch(`more than ${limits.nodes} members`);
-  };
 
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    const level = stack.at(-1);
     if (code === QUOTE) {
       const end = endOfString(text, i);
       if (level?.keys !== undefined && level.expectsKey) {
-        addKey(level, level.keys, text.slice(i, end + 1), stack);
+        addKey(level, level.keys, text.slice(i + 1, end), stack);
         level.expectsKey = false;
-        count();
+        nodes++;
       }
       i = end;
+    } else if (code === 0x2c /* , */) {
+      if (level?.keys === undefined) nodes++;
+      else level.expectsKey = true;
+    } else if (code === 0x2d /* - */ || isDigit(code)) {
+      i = checkNumber(text, i, stack) - 1;
     } else if (code === 0x7b /* { */ || code === 0x5b /* [ */) {
       if (stack.length >= limits.depth) throw tooMuch(`nested deeper than ${limits.depth} levels`);
       const isObject = code === 0x7b;
-      stack.push({ keys: isObject ? new Set() : undefined, key: '', expectsKey: isObject });
-      count();
+      level = { keys: isObject ? new Set() : undefined, key: '', expectsKey: isObject };
+      stack.push(level);
+      nodes++;
     } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
       stack.pop();
-    } else if (code === 0x2c /* , */) {
-      if (level?.keys === undefined) count();
-      else level.expectsKey = true;
-    } else if (code === 0x2d /* - */ || (code >= 0x30 && code <= 0x39)) {
-      i = checkNumber(text, i, stack) - 1;
+      level = stack.at(-1);
     }
+    if (nodes > limits.nodes) throw tooMuch(`more than ${limits.nodes} members`);
   }
 }
 
-/** Index of the closing quote, or of the last character when there is none. */
+/** Index of the closing quote, or of the end of the text when there is none. */
 function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === BACKSLASH) i++;
-    else if (code === QUOTE) return i;
-  }
-  return text.length - 1;
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end < 0 ? text.length : end;
 }
 
-function addKey(level: Level, keys: Set<string>, quoted: string, stack: readonly Level[]): void {
+/** Whether an odd number of backslashes stands before it. The quote that begins its string ends the look back. */
+function isEscaped(text: string, index: number): boolean {
+  let first = index;
+  while (text.charCodeAt(first - 1) === BACKSLASH) first--;
+  return (index - first) % 2 === 1;
+}
+
+/** @param spelling what stands between the quotes. */
+function addKey(level: Level, keys: Set<string>, spelling: string, stack: readonly Level[]): void {
+  let key = spelling;
   // "\u0061" and "a" are the same key.
-  let key = quoted.slice(1, -1);
-  if (key.includes('\\')) {
+  if (spelling.includes('\\')) {
     try {
-      key = JSON.parse(quoted) as string;
+      key = JSON.parse(`"${spelling}"`) as string;
     } catch {
       return;
     }
@@ -112,12 +119,19 @@ function addKey(level: Level, keys: Set<string>, quoted: string, stack: readonly
 /** Index behind the number. */
 function checkNumber(text: string, start: number, stack: readonly Level[]): number {
   let end = start;
+  while (isDigit(text.charCodeAt(end))) end++;
+  const isWhole = end > start && !'+-.eE'.includes(text.charAt(end));
+  if (isWhole && end - start <= SAFE_DIGITS) return end;
   while (end < text.length && '+-.eE0123456789'.includes(text.charAt(end))) end++;
   const literal = text.slice(start, end);
   if (!/^-?\d+$/.test(literal) || !Number.isSafeInteger(Number(literal))) {
     throw invalidField(pathOf(stack), 'a JSON number must be an integer below 2^53; send amounts as strings');
   }
   return end;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 function pathOf(stack: readonly Level[]): string {

@@ -12,8 +12,7 @@ type Parts = Pick<Service, 'seal' | 'keys' | 'gate'>;
  * @param signed what its maker answered (SignAnswer).
  */
 export function requireReleasable({ seal, keys, gate }: Parts, signed: Answer): void {
-  if (seal.status().sealed)
-    throw new CountersignError('sealed', 'the service is sealed: no signature is given out');
+  if (seal.sealed) throw new CountersignError('sealed', 'the service is sealed: no signature is given out');
   const { name, version } = signed['key'] as { readonly name: string; readonly version: number };
   keys.signingVersion(keys.get(name), version);
   const { index } = signed['receipt'] as { readonly index: number };

@@ -76,12 +76,16 @@ export class SealService {
     this.#parts = parts;
   }
 
+  /** As in `status`, for those who ask often: it reads nothing. */
+  get sealed(): boolean {
+    return !this.#parts.custody.unsealed;
+  }
+
   status(): SealStatus {
-    const { reads, custody } = this.#parts;
-    const config = reads.seal()?.config;
+    const config = this.#parts.reads.seal()?.config;
     return {
       initialized: config !== undefined,
-      sealed: !custody.unsealed,
+      sealed: this.sealed,
       type: config?.type ?? null,
       ...(config?.type === 'shamir' && {
         shares: { set: config.set, shares: config.shares, threshold: config.threshold, have: this.#have() },
