@@ -32,6 +32,8 @@ const binding = createRequire(import.meta.url)('secp256k1/bindings') as Binding;
 const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 const ZERO = Buffer.alloc(32);
 const NO_RECOVERY_ID = -1;
+/** What a signature recovers to, until the next one is looked at. */
+const recovered = Buffer.from(new ArrayBuffer(65));
 
 export interface RecoverableSignature {
   /** 32 bytes each, big-endian. */
@@ -104,7 +106,7 @@ export function isSignatureOf(publicKey: Uint8Array, digest: Uint8Array, signatu
   const recid = signature[64] ?? NO_RECOVERY_ID;
   try {
     checkRanges(compact, recid);
-    return publicKeyMatches(binding.ecdsaRecover(compact, recid, digest, false), publicKey);
+    return publicKeyMatches(binding.ecdsaRecover(compact, recid, digest, false, recovered), publicKey);
   } catch {
     // r or s is the order or more, or there is no such point.
     return false;

@@ -245,19 +245,30 @@ export class Custody {
 
   /**
    * A sealed key is sent just ahead of the first request that needs it. The signer process answers in order, so
-   * that nobody waits for the loading; when it fails, its error is the one that the caller sees.
+   * that nobody waits for the loading; when it fails, its error is the one that the caller sees. Throws at once what
+   * {@link requireUnsealed} throws.
    */
-  async use(
-    { identity, sealed }: KeyMaterial,
+  use(
+    material: KeyMaterial,
     kind: number,
     fields: readonly Uint8Array[],
     timeoutMs?: number,
   ): Promise<readonly Uint8Array[]> {
     this.requireUnsealed();
-    const name = `${identity.keyId}/${identity.version}`;
+    const { keyId, version } = material.identity;
+    const name = `${keyId}/${version}`;
     const known = this.#handles.get(name);
-    if (known !== undefined) return await this.#signer.request(kind, [known, ...fields], timeoutMs);
+    if (known === undefined) return this.#openAndUse(name, material, kind, fields, timeoutMs);
+    return this.#signer.request(kind, [known, ...fields], timeoutMs);
+  }
 
+  async #openAndUse(
+    name: string,
+    { identity, sealed }: KeyMaterial,
+    kind: number,
+    fields: readonly Uint8Array[],
+    timeoutMs?: number,
+  ): Promise<readonly Uint8Array[]> {
     const handle = Buffer.alloc(4);
     handle.writeUInt32BE(this.#nextHandle++);
     this.#handles.set(name, handle);

@@ -3,7 +3,7 @@ import { wipe } from '../bytes.ts';
 
 /**
  * The wire between the API process and the signer process: length-prefixed frames over an inherited
- * socketpair, written once per turn of the event loop, so that a burst of requests costs one system call.
+ * socketpair; those of one turn of the event loop are written together, so that a burst of requests costs few system calls.
  *
  *     u32 length of the rest ‖ u8 kind ‖ u32 id ‖ { u32 length ‖ bytes }*
  *
@@ -61,26 +61,38 @@ export const MAX_FIELD_BYTES = MAX_FRAME_BYTES - 1024;
 
 const HEADER_BYTES = 9;
 
-export function encodeFrame({ kind, id, fields }: Frame): Buffer {
+export function encodeFrame(frame: Frame): Buffer {
+  // Not `allocUnsafeSlow`: 64 bytes and less would lie in the JavaScript heap, where no wipe reaches every copy.
+  const bytes = Buffer.from(new ArrayBuffer(lengthOf(frame)));
+  putFrame(frame, bytes, 0);
+  return bytes;
+}
+
+function lengthOf({ fields }: Frame): number {
   let length = HEADER_BYTES;
   for (const field of fields) length += 4 + field.length;
-  // Not `allocUnsafeSlow`: 64 bytes and less would lie in the JavaScript heap, where no wipe reaches every copy.
-  const frame = Buffer.from(new ArrayBuffer(length));
-  frame.writeUInt32BE(length - 4, 0);
-  frame.writeUInt8(kind, 4);
-  frame.writeUInt32BE(id, 5);
-  let offset = HEADER_BYTES;
+  return length;
+}
+
+/** Returns where it ends. */
+function putFrame(frame: Frame, bytes: Buffer, start: number): number {
+  const { kind, id, fields } = frame;
+  let offset = bytes.writeUInt32BE(lengthOf(frame) - 4, start);
+  offset = bytes.writeUInt8(kind, offset);
+  offset = bytes.writeUInt32BE(id, offset);
   for (const field of fields) {
-    offset = frame.writeUInt32BE(field.length, offset);
-    frame.set(field, offset);
+    offset = bytes.writeUInt32BE(field.length, offset);
+    bytes.set(field, offset);
     offset += field.length;
   }
-  return frame;
+  return offset;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** Cuts a byte stream into frames. The fields of a frame are views of memory that the reader owns. */
 export class FrameReader {
-  #pending: Buffer = Buffer.alloc(0);
+  #pending: Buffer = NOTHING;
 
   /** The frames that this chunk completes. Throws when the stream is not ours. */
   push(chunk: Buffer): Frame[] {
@@ -98,7 +110,7 @@ export class FrameReader {
     }
     // A copy: the chunk may be wiped by whoever handles its frames.
     const rest = bytes.subarray(offset);
-    this.#pending = Buffer.from(rest);
+    this.#pending = rest.length === 0 ? NOTHING : Buffer.from(rest);
     wipe(rest);
     return frames;
   }
@@ -118,32 +130,69 @@ function decodeFrame(body: Buffer): Frame {
   return { kind: body.readUInt8(0), id: body.readUInt32BE(1), fields };
 }
 
-/** Writes frames to a socket in one piece per turn of the event loop. */
+const BLOCK_BYTES = 65_536;
+/** Blocks that wait for their next use; more are made only while the other end does not read. */
+const MAX_SPARE_BLOCKS = 4;
+/** Of many requests in one turn, the first are answered while the last are still being made. */
+const FRAMES_AT_ONCE = 64;
+
+/**
+ * Writes the frames of one turn of the event loop together, and of many each {@link FRAMES_AT_ONCE}. Frames may carry passphrases
+ * and imported keys: they are put together outside the JavaScript heap, in memory that is wiped once they are written.
+ */
 export class FrameWriter {
   readonly #socket: Socket;
-  #frames: Buffer[] = [];
+  readonly #spare: Buffer<ArrayBuffer>[] = [];
+  #block = newBlock(BLOCK_BYTES);
+  #used = 0;
+  #frames = 0;
+  #due = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
   send(frame: Frame): void {
-    this.#frames.push(encodeFrame(frame));
-    if (this.#frames.length === 1) setImmediate(() => this.flush());
+    const length = lengthOf(frame);
+    if (length > this.#block.length - this.#used) {
+      this.flush();
+      if (length > this.#block.length) {
+        this.#keep(this.#block);
+        this.#block = newBlock(length);
+      }
+    }
+    this.#used = putFrame(frame, this.#block, this.#used);
+    this.#frames += 1;
+    if (this.#frames === FRAMES_AT_ONCE) this.flush();
+    else if (!this.#due) {
+      this.#due = true;
+      setImmediate(() => {
+        this.#due = false;
+        this.flush();
+      });
+    }
   }
 
   flush(): void {
-    const frames = this.#frames;
-    if (frames.length === 0) return;
-    this.#frames = [];
-    const bytes = frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
-    if (this.#socket.writable) this.#socket.write(bytes, () => wipeAll(bytes, frames));
-    else wipeAll(bytes, frames);
+    if (this.#used === 0) return;
+    const block = this.#block;
+    const bytes = block.subarray(0, this.#used);
+    this.#block = this.#spare.pop() ?? newBlock(BLOCK_BYTES);
+    this.#used = 0;
+    this.#frames = 0;
+    const written = (): void => {
+      wipe(bytes);
+      this.#keep(block);
+    };
+    if (this.#socket.writable) this.#socket.write(bytes, written);
+    else written();
+  }
+
+  #keep(block: Buffer<ArrayBuffer>): void {
+    if (block.length === BLOCK_BYTES && this.#spare.length < MAX_SPARE_BLOCKS) this.#spare.push(block);
   }
 }
 
-// Frames may carry passphrases and imported keys.
-function wipeAll(bytes: Buffer, frames: readonly Buffer[]): void {
-  bytes.fill(0);
-  for (const frame of frames) frame.fill(0);
+function newBlock(length: number): Buffer<ArrayBuffer> {
+  return Buffer.from(new ArrayBuffer(length));
 }
