@@ -13,6 +13,7 @@ import {
 import type { Keyring } from '../../keystore/keyring.ts';
 import { sealUnder, type OpenSeal } from '../../keystore/seal.ts';
 import { addressOf, isPrivateKey, publicKeyOf, signDigest } from '../../secp256k1.ts';
+import { SecretBlocks } from './secrets.ts';
 import { WrappingKeys } from './wrapping-keys.ts';
 
 /** What a new key is sealed as; whether it may ever leave is said here, once. */
@@ -26,12 +27,10 @@ export interface SealedKeyPair {
   readonly sealed: Buffer;
 }
 
-interface LoadedKey {
-  readonly curve: SealedIdentity['curve'];
-  readonly secret: Buffer;
-  readonly publicKey: Buffer;
-  readonly exportable: boolean;
-}
+/** What is known of an opened key beside its secret, in one small number: with a hundred thousand keys, objects would be most of it. */
+const EXPORTABLE = 1;
+const ED25519 = 2;
+const FLAGS = 4;
 
 /** Every plaintext key of the service. Exists in the signer process only; `wipe` leaves nothing behind. */
 export class Vault {
@@ -40,7 +39,9 @@ export class Vault {
   #keyringSeal: OpenSeal | undefined;
   /** With a term more, from when it is sealed until it is stored. */
   #grown: Keyring | undefined;
-  readonly #keys = new Map<number, LoadedKey>();
+  readonly #secrets = new SecretBlocks();
+  /** By handle: the place of the secret, times {@link FLAGS}, and its flags. */
+  readonly #keys = new Map<number, number>();
   /** They go with everything else. */
   readonly wrappingKeys = new WrappingKeys();
   #epoch = 0;
@@ -121,7 +122,7 @@ export class Vault {
 
   wipe(): void {
     this.#epoch++;
-    for (const key of this.#keys.values()) wipe(key.secret);
+    this.#secrets.wipe();
     this.#keys.clear();
     this.wrappingKeys.wipe();
     this.#keyring?.wipe();
@@ -157,19 +158,23 @@ export class Vault {
   load(handle: number, identity: SealedIdentity, sealed: Uint8Array): void {
     const keyring = this.#openKeyring();
     const secret = openSecret((term) => keyring.kek(term), identity, sealed);
-    const publicKey = derivePublicKey(identity.curve, secret);
-    if (identityAddress(identity.curve, publicKey) !== identity.address) {
+    try {
+      const { curve, address } = identity;
+      if (identityAddress(curve, derivePublicKey(curve, secret)) !== address)
+        throw new CountersignError('internal', 'the sealed key belongs to another address');
+      this.unload(handle);
+      const flags = (isExportable(sealed) ? EXPORTABLE : 0) + (curve === 'ed25519' ? ED25519 : 0);
+      this.#keys.set(handle, this.#secrets.put(secret) * FLAGS + flags);
+    } finally {
       wipe(secret);
-      throw new CountersignError('internal', 'the sealed key belongs to another address');
     }
-    wipe(this.#keys.get(handle)?.secret);
-    const exportable = isExportable(sealed);
-    this.#keys.set(handle, { curve: identity.curve, secret, publicKey, exportable });
   }
 
   /** Forgets an opened key; one that is not there is forgotten already. */
   unload(handle: number): void {
-    wipe(this.#keys.get(handle)?.secret);
+    const key = this.#keys.get(handle);
+    if (key === undefined) return;
+    this.#secrets.forget(Math.floor(key / FLAGS));
     this.#keys.delete(handle);
   }
 
@@ -178,12 +183,12 @@ export class Vault {
    * may leave: then no caller of this process gets it, whatever he says.
    */
   copyForExport(handle: number): { readonly secret: Buffer; readonly publicKey: Buffer } {
-    const { secret, publicKey, exportable } = this.#find(handle, 'secp256k1');
+    const { secret, exportable } = this.#find(handle, 'secp256k1');
     if (!exportable)
       throw new CountersignError('forbidden', 'this key was not made as one that may be exported');
     const copy = allocSecret(secret.length);
     copy.set(secret);
-    return { secret: copy, publicKey };
+    return { secret: copy, publicKey: publicKeyOf(secret) };
   }
 
   /** r ‖ s ‖ yParity, 65 bytes; nobody has checked yet that it is a signature of the key. */
@@ -197,7 +202,7 @@ export class Vault {
   }
 
   ed25519PublicKey(handle: number): Buffer {
-    return this.#find(handle, 'ed25519').publicKey;
+    return derivePublicKey('ed25519', this.#find(handle, 'ed25519').secret);
   }
 
   /** Seals a secret that is not a key. The caller wipes it. */
@@ -227,12 +232,19 @@ export class Vault {
     return this.#keyring;
   }
 
-  #find(handle: number, curve: SealedIdentity['curve']): LoadedKey {
+  /** The secret is a view: not to be kept. */
+  #find(handle: number, curve: SealedIdentity['curve']): OpenedKey {
     if (this.sealed) throw new CountersignError('sealed', 'the service is sealed');
     const key = this.#keys.get(handle);
-    if (key?.curve !== curve) throw new CountersignError('internal', 'no such key is loaded');
-    return key;
+    const is = key === undefined ? undefined : key & ED25519 ? 'ed25519' : 'secp256k1';
+    if (key === undefined || is !== curve) throw new CountersignError('internal', 'no such key is loaded');
+    return { secret: this.#secrets.at(Math.floor(key / FLAGS)), exportable: (key & EXPORTABLE) !== 0 };
   }
+}
+
+interface OpenedKey {
+  readonly secret: Buffer;
+  readonly exportable: boolean;
 }
 
 /** What a sealed key is bound to: an Ethereum address, or an Ed25519 public key. */
