@@ -52,7 +52,7 @@ const bodies: Record<string, readonly [Operation, object]> = {
   blob: ['transaction', { transaction: { ...market, maxFeePerBlobGas: '3', blobVersionedHashes: [WORD] } }],
   'set-code': ['transaction', { transaction: { ...market, authorizationList } }],
   message: ['message', { message: 'Hello, Bob! é' }],
-  data: ['message', { data: '0x00ff' }],
+  bytes: ['message', { data: '0x00ff' }],
   authorization: ['authorization', { chainId: 1, address: A, nonce: 3 }],
   digest: ['digest', { digest: WORD, purpose: 'rollup-batch' }],
 };
@@ -177,6 +177,7 @@ const CORPORA: Readonly<Record<string, Seeds>> = {
     sign: canonicalize(entry),
     text: canonicalize({ a: 'é"\n\u0001', n: [1.5, -0.25, 1e21, true, null, {}] }),
     loose: '{"b":1, "a":2}',
+    'long-escape': '{"a":"\\u0008\\u001F\\/"}',
   },
   intent: Object.fromEntries(Object.entries(bodies).map(([name, [, body]]) => [name, JSON.stringify(body)])),
   json: {
