@@ -1,78 +1,129 @@
 import { connect, type Socket } from 'node:net';
 
-export interface Load {
+export interface Target {
   readonly host: string;
   readonly port: number;
+  readonly token: string;
+}
+
+export interface Load extends Target {
   readonly connections: number;
   readonly milliseconds: number;
   /** The next request's path and JSON body. */
   readonly next: () => { readonly path: string; readonly body: string };
-  readonly token: string;
+  /** Requests a second, whatever becomes of them, over connections that are made as they are needed. As many as are answered, when absent. */
+  readonly rate?: number;
 }
 
 export interface LoadResult {
   /** Answers with status 200 a second. */
   readonly rate: number;
-  /** Milliseconds from the first byte sent to the last byte received. */
+  /** Milliseconds from when a request was to be sent to the last byte of its answer, where that is a 200. */
   readonly p50: number;
   readonly p99: number;
+  /** Answers by their status. */
+  readonly statuses: { readonly [status: number]: number };
   readonly failures: number;
 }
 
 /**
- * A closed loop of keep-alive connections, each with one request under way. A lean client of our own, because client
- * and service share two cores: what the client costs, the service does not get.
+ * A lean client of our own, because client and service share two cores: what the client costs, the service does not get.
+ * Without a rate it is a closed loop of keep-alive connections, each with one request under way.
  */
 export async function applyLoad(load: Load): Promise<LoadResult> {
   const times: number[] = [];
-  const counts = { failures: 0 };
+  const statuses: Record<number, number> = {};
   const start = performance.now();
   const end = start + load.milliseconds;
-  await Promise.all(Array.from({ length: load.connections }, () => drive(load, end, times, counts)));
+  const note = (status: number, milliseconds: number): void => {
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    if (status === 200) times.push(milliseconds);
+  };
+  if (load.rate === undefined) {
+    await Promise.all(Array.from({ length: load.connections }, () => drive(load, end, note)));
+  } else await offer(load, load.rate, start, end, note);
   const elapsed = performance.now() - start;
   times.sort((a, b) => a - b);
   const quantile = (q: number): number =>
     times[Math.min(times.length - 1, Math.floor(times.length * q))] ?? NaN;
+  const answers = Object.values(statuses).reduce((sum, count) => sum + count, 0);
   return {
     rate: (times.length * 1000) / elapsed,
     p50: quantile(0.5),
     p99: quantile(0.99),
-    failures: counts.failures,
+    statuses,
+    failures: answers - times.length,
   };
 }
 
-async function drive(load: Load, end: number, times: number[], counts: { failures: number }): Promise<void> {
-  const socket = connect(load.port, load.host);
-  socket.setNoDelay(true);
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+type Note = (status: number, milliseconds: number) => void;
+
+async function drive(load: Load, end: number, note: Note): Promise<void> {
+  const socket = await open(load);
   while (performance.now() < end) {
-    const { path, body } = load.next();
-    const head =
-      `POST ${path} HTTP/1.1\r\nHost: ${load.host}\r\nAuthorization: Bearer ${load.token}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
     const start = performance.now();
-    const status = await exchange(socket, head + body);
-    if (status === 200) times.push(performance.now() - start);
-    else counts.failures++;
+    const status = await exchange(socket, requestOf(load));
+    note(status, performance.now() - start);
   }
   socket.destroy();
 }
 
-/** One request and its whole answer; the answer's status. */
+/** Sends at fixed times: a service that is late makes requests wait, and that waiting is counted. */
+async function offer(load: Load, rate: number, start: number, end: number, note: Note): Promise<void> {
+  const idle: Socket[] = [];
+  const underWay = new Set<Promise<void>>();
+  const send = async (due: number): Promise<void> => {
+    const socket = idle.pop() ?? (await open(load));
+    const status = await exchange(socket, requestOf(load));
+    note(status, performance.now() - due);
+    if (socket.writable) idle.push(socket);
+  };
+  for (let sent = 0, due = start; due < end;) {
+    while (due <= performance.now() && due < end) {
+      const one = send(due).finally(() => underWay.delete(one));
+      underWay.add(one);
+      due = start + (++sent * 1_000) / rate;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(underWay);
+  for (const socket of idle) socket.destroy();
+}
+
+async function open({ port, host }: Target): Promise<Socket> {
+  const socket = connect(port, host);
+  socket.setNoDelay(true);
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  socket.on('error', () => undefined);
+  return socket;
+}
+
+function requestOf({ next, host, token }: Load): string {
+  const { path, body } = next();
+  return (
+    `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  );
+}
+
+/** One request and its whole answer; the answer's status, or 0 when the connection broke. */
 function exchange(socket: Socket, request: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let received: Buffer = Buffer.alloc(0);
-    const onData = (chunk: Buffer): void => {
-      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+  return new Promise((resolve) => {
+    let received = '';
+    const done = (status: number): void => {
+      socket.off('data', take).off('close', broken);
+      resolve(status);
+    };
+    const broken = (): void => done(0);
+    const take = (chunk: Buffer): void => {
+      received += chunk.toString('latin1');
       const headEnd = received.indexOf('\r\n\r\n');
       if (headEnd < 0) return;
-      const head = received.toString('latin1', 0, headEnd);
-      const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
-      if (received.length < headEnd + 4 + length) return;
-      socket.off('data', onData).off('error', reject);
-      resolve(Number(head.slice(9, 12)));
+      const at = received.indexOf('Content-Length: ');
+      const length = parseInt(received.slice(at + 16, at + 26), 10);
+      if (received.length >= headEnd + 4 + length) done(Number(received.slice(9, 12)));
     };
-    socket.on('data', onData).once('error', reject);
+    socket.on('data', take).on('close', broken);
     socket.write(request);
   });
 }

@@ -1,130 +1,154 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import path from 'node:path';
 import { rawSignatureRate } from './baseline.ts';
+import { CHAIN, RECIPIENT } from './fifty-rules.ts';
 import { applyLoad, type LoadResult } from './load.ts';
+import { startBenchService, type Cpu, type Rss } from './service.ts';
 
 /**
- * Signatures a second through HTTP with the audit log durable, beside the raw sign+recover rate of libsecp256k1 on one
- * core. The two are measured in turn, so that a machine that changes its speed changes both.
+ * Signatures a second through HTTP, each decided by a policy of 50 rules with limits, logged and on disk before it is
+ * answered, beside the rate of libsecp256k1's sign and recover alone on one core. They are measured in turn, so that a
+ * machine that changes its speed changes all. `node bench/run.ts [rounds]`.
  */
-const ROUNDS = 5;
-const ROUND_MS = 3_000;
+const ROUNDS = Number(process.argv[2] ?? 5);
+const ROUND_MS = 4_000;
+/** So long it takes until nothing is compiled any more. */
+const WARM_MS = 12_000;
 const CONNECTIONS = 32;
 const BATCH_CONNECTIONS = 4;
 const BATCH_ITEMS = 100;
 
-interface Round {
-  readonly raw: number;
-  readonly single: LoadResult;
-  readonly batch: LoadResult;
+interface Measured extends LoadResult {
+  /** CPU microseconds a signature. */
+  readonly cpu: Cpu & { readonly client: number };
+  readonly rss: Rss;
 }
 
-const ROOT = path.resolve(import.meta.dirname, '..');
+interface Round {
+  readonly raw: number;
+  readonly single: Measured;
+  readonly half: Measured;
+  readonly batch: Measured;
+}
 
-const data = mkdtempSync(path.join(tmpdir(), 'countersign-bench-'));
-const child = spawn(
-  path.join(ROOT, 'bin/countersign'),
-  ['start', '--data', data, '--listen', '127.0.0.1:0', '--log-level', 'warn'],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
+let nonce = 0;
+const transaction = (): object => ({
+  type: 2,
+  chainId: CHAIN,
+  nonce: nonce++,
+  to: RECIPIENT,
+  value: '1000000000000000',
+  gasLimit: 21000,
+  maxFeePerGas: '2000000000',
+  maxPriorityFeePerGas: '1000000000',
+});
+const one = (): { path: string; body: string } => ({
+  path: '/v1/keys/demo/sign/transaction',
+  body: JSON.stringify({ transaction: transaction() }),
+});
+const many = (): { path: string; body: string } => ({
+  path: '/v1/sign/batch',
+  body: JSON.stringify({
+    items: Array.from({ length: BATCH_ITEMS }, () => ({
+      key: 'demo',
+      operation: 'transaction',
+      transaction: transaction(),
+    })),
+  }),
+});
 
+const service = await startBenchService();
 try {
-  const port = await new Promise<number>((resolve, reject) => {
-    let text = '';
-    child.once('exit', () => reject(new Error('the service ended at start')));
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-      const match = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
-      if (match?.[1] !== undefined) resolve(Number(match[1]));
-    });
-  });
-  const token = readFileSync(path.join(data, 'demo.token'), 'utf8').trim();
-  const service = { host: '127.0.0.1', port, token };
-
-  let nonce = 0;
-  const transaction = (): object => ({
-    type: 2,
-    chainId: 31337,
-    nonce: nonce++,
-    to: '0x1111111111111111111111111111111111111111',
-    value: '1000000000000000',
-    gasLimit: 21000,
-    maxFeePerGas: '2000000000',
-    maxPriorityFeePerGas: '1000000000',
-  });
-  const single = (milliseconds: number): Promise<LoadResult> =>
-    applyLoad({
-      ...service,
-      milliseconds,
-      connections: CONNECTIONS,
-      next: () => ({
-        path: '/v1/keys/demo/sign/transaction',
-        body: JSON.stringify({ transaction: transaction() }),
-      }),
-    });
-  const batch = (milliseconds: number): Promise<LoadResult> =>
-    applyLoad({
-      ...service,
-      milliseconds,
-      connections: BATCH_CONNECTIONS,
-      next: () => {
-        const items = Array.from({ length: BATCH_ITEMS }, () => ({
-          key: 'demo',
-          operation: 'transaction',
-          transaction: transaction(),
-        }));
-        return { path: '/v1/sign/batch', body: JSON.stringify({ items }) };
-      },
-    });
-
   process.stderr.write('warming up\n');
   rawSignatureRate(500);
-  await single(2_000);
-  await batch(1_000);
+  const first = await applyLoad({ ...service, connections: 1, milliseconds: 50, next: one });
+  if (first.failures > 0)
+    throw new Error(`what is to be measured is refused: ${JSON.stringify(first.statuses)}`);
+  await applyLoad({ ...service, connections: CONNECTIONS, milliseconds: WARM_MS, next: one });
+  await applyLoad({ ...service, connections: BATCH_CONNECTIONS, milliseconds: WARM_MS / 3, next: many });
 
   const rounds: Round[] = [];
   for (let i = 1; i <= ROUNDS; i++) {
     process.stderr.write(`round ${i} of ${ROUNDS}\n`);
+    const raw = rawSignatureRate(1_500);
+    const single = await measure(CONNECTIONS, one, 1);
     rounds.push({
-      raw: rawSignatureRate(1_500),
-      single: await single(ROUND_MS),
-      batch: await batch(ROUND_MS),
+      raw,
+      single,
+      half: await measure(CONNECTIONS, one, 1, single.rate / 2),
+      batch: await measure(BATCH_CONNECTIONS, many, BATCH_ITEMS),
     });
   }
   report(rounds);
 } finally {
-  child.kill('SIGTERM');
-  await new Promise((resolve) => child.once('exit', resolve));
-  rmSync(data, { recursive: true });
+  await service.stop();
+}
+
+async function measure(
+  connections: number,
+  next: typeof one,
+  signatures: number,
+  rate?: number,
+): Promise<Measured> {
+  const before = service.cpu();
+  const client = process.cpuUsage();
+  const load = { ...service, connections, milliseconds: ROUND_MS, next, ...(rate !== undefined && { rate }) };
+  const result = await applyLoad(load);
+  const after = service.cpu();
+  const { user, system } = process.cpuUsage(client);
+  const count = (result.statuses[200] ?? 0) * signatures;
+  return {
+    ...result,
+    cpu: {
+      main: (after.main - before.main) / count,
+      others: (after.others - before.others) / count,
+      signer: (after.signer - before.signer) / count,
+      client: (user + system) / count,
+    },
+    rss: service.rss(),
+  };
 }
 
 function report(rounds: readonly Round[]): void {
   const raw = median(rounds.map((round) => round.raw));
   const rows = [
-    { name: 'raw sign+recover, one core', rate: raw, ratio: 1, p50: undefined, p99: undefined },
+    { name: 'raw sign+recover, one core', rate: raw, ratio: 1 },
     row(`HTTP, ${CONNECTIONS} connections`, rounds, (round) => round.single, 1),
+    row('the same at half of that rate', rounds, (round) => round.half, 1),
     row(
-      `HTTP batch of ${BATCH_ITEMS}, ${BATCH_CONNECTIONS} connections`,
+      `batches of ${BATCH_ITEMS}, ${BATCH_CONNECTIONS} connections`,
       rounds,
       (round) => round.batch,
       BATCH_ITEMS,
     ),
   ];
-  const failures = rounds.reduce((sum, { single, batch }) => sum + single.failures + batch.failures, 0);
+  const failures = rounds
+    .flatMap(({ single, half, batch }) => [single, half, batch])
+    .reduce((sum, { failures }) => sum + failures, 0);
   const model = cpus()[0]?.model ?? 'unknown processor';
-  process.stdout.write(
-    `${model}, ${cpus().length} cores, Node ${process.version}; medians of ${rounds.length} rounds\n\n`,
-  );
-  process.stdout.write(
-    `${'what'.padEnd(40)}${'signatures/s'.padStart(14)}${'ratio'.padStart(8)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}\n`,
-  );
-  for (const { name, rate, ratio, p50, p99 } of rows) {
-    const cells = [rate.toFixed(0).padStart(14), ratio.toFixed(2).padStart(8), fixed(p50), fixed(p99)];
-    process.stdout.write(`${name.padEnd(40)}${cells.join('')}\n`);
-  }
-  process.stdout.write(`\nrequests that failed: ${failures}\n`);
+  const lines = [
+    `${model}, ${cpus().length} cores, Node ${process.version}; medians of ${rounds.length} rounds; CPU in µs a signature`,
+    '',
+    line([
+      'what',
+      'signatures/s',
+      'ratio',
+      'p50 ms',
+      'p99 ms',
+      'API main',
+      'threads',
+      'signer',
+      'client',
+      'MB',
+    ]),
+    ...rows.map(({ name, rate, ratio, ...more }) =>
+      line([name, rate.toFixed(0), ratio.toFixed(2), ...('cells' in more ? more.cells : [])]),
+    ),
+    '',
+    `requests that failed: ${failures}`,
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
   mkdirSync(path.join(import.meta.dirname, 'results'), { recursive: true });
   const file = path.join(import.meta.dirname, 'results', 'latest.json');
   writeFileSync(file, `${JSON.stringify({ node: process.version, model, rows, rounds }, null, 2)}\n`);
@@ -134,20 +158,29 @@ function report(rounds: readonly Round[]): void {
 function row(
   name: string,
   rounds: readonly Round[],
-  pick: (round: Round) => LoadResult,
+  pick: (round: Round) => Measured,
   signatures: number,
-): { name: string; rate: number; ratio: number; p50: number; p99: number } {
+): { name: string; rate: number; ratio: number; cells: string[] } {
+  const of = (read: (measured: Measured) => number): number =>
+    median(rounds.map((round) => read(pick(round))));
   return {
     name,
-    rate: median(rounds.map((round) => pick(round).rate * signatures)),
+    rate: of(({ rate }) => rate * signatures),
     ratio: median(rounds.map((round) => (pick(round).rate * signatures) / round.raw)),
-    p50: median(rounds.map((round) => pick(round).p50)),
-    p99: median(rounds.map((round) => pick(round).p99)),
+    cells: [
+      of(({ p50 }) => p50).toFixed(2),
+      of(({ p99 }) => p99).toFixed(2),
+      of(({ cpu }) => cpu.main).toFixed(0),
+      of(({ cpu }) => cpu.others).toFixed(0),
+      of(({ cpu }) => cpu.signer).toFixed(0),
+      of(({ cpu }) => cpu.client).toFixed(0),
+      of(({ rss }) => rss.api + rss.signer).toFixed(0),
+    ],
   };
 }
 
-function fixed(value: number | undefined): string {
-  return (value === undefined ? '' : value.toFixed(2)).padStart(9);
+function line([name = '', ...cells]: readonly string[]): string {
+  return `${name.padEnd(36)}${cells.map((cell) => cell.padStart(cell.length > 9 ? 14 : 10)).join('')}`;
 }
 
 function median(values: readonly number[]): number {
