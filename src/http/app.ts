@@ -177,7 +177,7 @@ export function createApp({
       exchange.res.destroy();
       return;
     }
-    const body = Buffer.from(JSON.stringify(problem));
+    const body = JSON.stringify(problem);
     sendWhole(
       exchange,
       problem.status,
@@ -198,9 +198,8 @@ function headersOf(error: unknown, { code, status }: Problem): readonly string[]
 
 async function send(exchange: Exchange, { status, body, mediaType }: Reply): Promise<void> {
   if (body instanceof Content) await sendContent(exchange, status, mediaType, body);
-  else if (typeof body === 'string')
-    sendWhole(exchange, status, textType(mediaType ?? 'text/plain'), Buffer.from(body));
-  else sendWhole(exchange, status, textType('application/json'), Buffer.from(JSON.stringify(body)));
+  else if (typeof body === 'string') sendWhole(exchange, status, textType(mediaType ?? 'text/plain'), body);
+  else sendWhole(exchange, status, textType('application/json'), JSON.stringify(body));
 }
 
 function isJson(body: Reply['body']): body is Answer {

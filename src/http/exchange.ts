@@ -57,10 +57,11 @@ export function sendWhole(
   exchange: Exchange,
   status: number,
   mediaType: string,
-  body: Uint8Array,
+  body: string | Uint8Array,
   headers: readonly string[] = exchange.headers,
 ): void {
-  const length = String(body.length);
+  // Node puts head and text in one buffer, and so in one piece; bytes it would send beside the head.
+  const length = String(Buffer.byteLength(body));
   sendHead(exchange, status, ['Content-Type', mediaType, 'Content-Length', length, ...headers]);
   exchange.res.end(body);
 }

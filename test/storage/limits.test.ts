@@ -48,6 +48,33 @@ describe('the usage of limits', () => {
     expect(storage.reads.newestUsage()).toBe(240);
   });
 
+  it('is there for whoever reads inside the commit, and gone with an item that is undone', () => {
+    write(charged(0, 60, 1n));
+    const sum = (): bigint =>
+      storage.reads.usage('day', 'hot/1', 0).reduce((total, { amount }) => total + amount, 0n);
+    storage.commit((tx) => {
+      storage.nested(() => tx.addUsage(charged(0, 60, 2n)));
+      expect(sum()).toBe(3n);
+      const undone = (): void => {
+        tx.addUsage(charged(0, 60, 4n));
+        tx.addUsage(charged(60, 60, 8n));
+        expect(storage.reads.usage('day', 'hot/1', 0).map(({ end }) => end)).toEqual([60, 60, 60, 120]);
+        throw new Error('undone');
+      };
+      expect(() => storage.nested(undone)).toThrow('undone');
+      storage.nested(() => tx.addUsage(charged(0, 60, 16n)));
+    });
+    expect(storage.reads.usage('day', 'hot/1', 0)).toEqual([{ start: 0, end: 60, amount: 19n }]);
+    const failing = (): void =>
+      storage.commit((tx) => {
+        tx.addUsage(charged(0, 60, 32n));
+        throw new Error('failed');
+      });
+    expect(failing).toThrow('failed');
+    write(charged(0, 60, 64n));
+    expect(storage.reads.usage('day', 'hot/1', 0)).toEqual([{ start: 0, end: 60, amount: 83n }]);
+  });
+
   it('is apart for each limit and scope', () => {
     write(charged(0, 60, 1n), charged(0, 60, 2n, { scope: 'hot' }), charged(0, 60, 4n, { limit: 'hour' }));
     expect(storage.reads.usage('day', 'hot/1', 0)).toHaveLength(1);

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { UsageReads, UsageWrites } from '../../policy/ledger.ts';
+import type { Charged, UsageReads, UsageWrites } from '../../policy/ledger.ts';
 import type { DeniedIntent, DeniedReads, DeniedWrites } from '../../signer/denied.ts';
 
 interface UsageRow {
@@ -14,7 +14,20 @@ export interface UsageCleanup {
   forgetUsageBefore(time: number): void;
 }
 
-export function usageTable(db: DatabaseSync): UsageReads & UsageWrites & UsageCleanup {
+/** What the transaction under way has added to buckets. */
+export interface UsageSums {
+  /** Writes it, once for each bucket: at the end of the transaction. */
+  write(): void;
+  /** How much was added, to go back to. */
+  mark(): number;
+  /** Takes back what was added since. */
+  undo(mark: number): void;
+}
+
+/** What the signatures of one commit add to a bucket is written once: they have most buckets in common. */
+export function usageTable(
+  db: DatabaseSync,
+): UsageReads & UsageWrites & UsageCleanup & { readonly sums: UsageSums } {
   const after = db.prepare(
     'SELECT starts, ends, amount FROM limit_usage WHERE limit_name = ? AND scope = ? AND ends > ? ORDER BY ends',
   );
@@ -25,20 +38,47 @@ export function usageTable(db: DatabaseSync): UsageReads & UsageWrites & UsageCl
   const save = db.prepare('INSERT OR REPLACE INTO limit_usage VALUES (?, ?, ?, ?, ?)');
   const forget = db.prepare('DELETE FROM limit_usage WHERE ends <= ?');
 
+  const added: Charged[] = [];
+
   return {
-    usage: (limit, scope, time) =>
-      (after.all(limit, scope, time) as unknown as UsageRow[]).map(({ starts, ends, amount }) => ({
+    sums: {
+      write: () => {
+        const sums = new Map<string, Charged>();
+        for (const charged of added) {
+          const name = `${charged.start} ${charged.end} ${charged.limit} ${charged.scope}`;
+          sums.set(name, { ...charged, amount: (sums.get(name)?.amount ?? 0n) + charged.amount });
+        }
+        added.length = 0;
+        for (const { limit, scope, start, end, amount } of sums.values()) {
+          const row = find.get(limit, scope, end, start) as { amount: string } | undefined;
+          save.run(limit, scope, end, start, String(BigInt(row?.amount ?? 0) + amount));
+        }
+      },
+      mark: () => added.length,
+      undo: (mark) => {
+        added.length = mark;
+      },
+    },
+
+    usage: (limit, scope, time) => {
+      const rows = after.all(limit, scope, time) as unknown as UsageRow[];
+      const written = rows.map(({ starts, ends, amount }) => ({
         start: starts,
         end: ends,
         amount: BigInt(amount),
-      })),
+      }));
+      const unwritten = added.filter(
+        (each) => each.limit === limit && each.scope === scope && each.end > time,
+      );
+      if (unwritten.length === 0) return written;
+      const buckets = unwritten.map(({ start, end, amount }) => ({ start, end, amount }));
+      return [...written, ...buckets].toSorted((one, other) => one.end - other.end);
+    },
 
     newestUsage: () => (newest.get() as { starts: number | null }).starts ?? undefined,
 
-    addUsage: ({ limit, scope, start, end, amount }) => {
-      const row = find.get(limit, scope, end, start) as { amount: string } | undefined;
-      const sum = BigInt(row?.amount ?? 0) + amount;
-      save.run(limit, scope, end, start, sum.toString());
+    addUsage: (charged) => {
+      added.push(charged);
     },
 
     forgetUsageBefore: (time) => {

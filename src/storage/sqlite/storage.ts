@@ -100,7 +100,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const keys = { ...keyTables(db), ...rotationTable(db) };
   const access = accessTables(db);
   const nonces = nonceTable(db);
-  const usage = usageTable(db);
+  const { sums, ...usage } = usageTable(db);
   const denied = deniedTable(db);
   const requests = requestTable(db);
   const proposals = proposalTable(db);
@@ -158,8 +158,10 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
       begin.run();
       try {
         work(tx);
+        sums.write();
         commit.run();
       } catch (error) {
+        sums.undo(0);
         // SQLite has rolled back by itself after some errors; a second rollback says so and changes nothing.
         if (db.isTransaction) rollback.run();
         throw error;
@@ -174,11 +176,13 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
 
     nested: (work) => {
       savepoint.run();
+      const mark = sums.mark();
       try {
         const value = work();
         release.run();
         return value;
       } catch (error) {
+        sums.undo(mark);
         undo.run();
         release.run();
         throw error;
