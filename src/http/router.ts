@@ -95,9 +95,9 @@ function valuesOf({ route, names }: Target, steps: readonly string[]): PathValue
   return params;
 }
 
-/** `/a/b` has the steps a and b, `/a/b/` also an empty one. */
+/** `/a/b` has the steps a and b, `/a/b/` also an empty one; what does not begin with a slash (`*a`) has none. */
 function stepsOf(path: string): string[] {
-  return path.slice(1).split('/');
+  return path.startsWith('/') ? path.slice(1).split('/') : [];
 }
 
 /** Of a step that is `{name}`. */

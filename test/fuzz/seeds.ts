@@ -216,6 +216,12 @@ const CORPORA: Readonly<Record<string, Seeds>> = {
     nested: encodeRlp([Buffer.from('cat'), [Buffer.alloc(0), Buffer.of(1), Buffer.of(0x80)], []]),
     long: encodeRlp([Buffer.alloc(300, 1), Buffer.alloc(56, 2)]),
   },
+  router: {
+    keys: '/keys?limit=5&after=a',
+    both: '/keys/import/sign',
+    tile: '/tile/entries/x001/067.p/5',
+    absolute: 'http://example.com/tile/0/001',
+  },
   secrets: {
     share: formatShare(share),
     mnemonic: 'legal winner thank year wave sausage worth useful legal winner thank yellow',

@@ -45,6 +45,9 @@ describe('the router', () => {
   it.each([
     ['GET', '/'],
     ['GET', '/Keys'],
+    ['GET', '*keys'],
+    ['GET', 'xkeys'],
+    ['GET', ''],
     ['GET', '/keys/'],
     ['GET', '/keys/a/'],
     ['GET', '/keys/a/b'],
