@@ -36,12 +36,14 @@ const SUMMARY: { readonly [operation in Operation]: string } = {
   digest: 'Sign 32 bytes as they are',
 };
 
-const batchItemSchema = z.looseObject({
-  key: nameSchema,
-  operation: z.enum(OPERATIONS),
-  version: versionSchema.optional(),
-  breakGlass: breakGlassSchema.optional(),
-});
+const batchItemSchema = z.compile(
+  z.looseObject({
+    key: nameSchema,
+    operation: z.enum(OPERATIONS),
+    version: versionSchema.optional(),
+    breakGlass: breakGlassSchema.optional(),
+  }),
+);
 
 interface SignTarget {
   readonly keyName: string;
@@ -114,10 +116,12 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         summary: SUMMARY[operation],
         access: ['signer'],
         params: z.strictObject({ name: nameSchema }),
-        body: signBodies[operation].extend({
-          version: versionSchema.optional(),
-          breakGlass: breakGlassSchema.optional(),
-        }),
+        body: z.compile(
+          signBodies[operation].extend({
+            version: versionSchema.optional(),
+            breakGlass: breakGlassSchema.optional(),
+          }),
+        ),
         answer: {
           status: SIGNED,
           description: 'The signature, and the receipt of its audit entry.',
