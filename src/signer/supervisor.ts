@@ -264,6 +264,10 @@ function spawnSigner(program?: string): ChildProcess {
   const flags = [
     '--disable-sigusr1',
     '--expose-gc',
+    // It makes little garbage and holds much that stays: measured, this halves its memory and costs no time.
+    '--max-semi-space-size=1',
+    '--v8-pool-size=1',
+    '--optimize-for-size',
     '--permission',
     '--allow-addons',
     '--allow-worker',
