@@ -16,6 +16,12 @@ interface Jazzer {
 /** Targets that wait for something off the event loop; the others are called without leaving it, which is faster. */
 const ASYNCHRONOUS: ReadonlySet<string> = new Set(['keystore']);
 
+/** Of libraries, what does the work of a parser here, and so has to be covered too. */
+const LIBRARIES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['pattern', ['/node_modules/re2js/']],
+  ['yaml', ['/node_modules/yaml/']],
+]);
+
 const [, , target = '', ...fuzzerOptions] = process.argv;
 const here = import.meta.dirname;
 register('./strip-types.ts', import.meta.url);
@@ -25,8 +31,7 @@ const { DefaultCLIOptions, CommandLineArguments } = jazzer.OptionSource;
 const options = new jazzer.OptionsManager(DefaultCLIOptions).merge(
   {
     fuzzTarget: path.join(here, 'targets', `${target}.ts`),
-    includes: [`${path.resolve(here, '../../src')}/`],
-    excludes: ['node_modules'],
+    includes: [`${path.resolve(here, '../../src')}/`, ...(LIBRARIES.get(target) ?? [])],
     // Of shell commands, paths and the like, which no parser here has to do with.
     disableBugDetectors: ['.*'],
     sync: !ASYNCHRONOUS.has(target),

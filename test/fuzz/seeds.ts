@@ -145,8 +145,24 @@ const entry = {
 const share = { set: '010203040506', threshold: 2, number: 1, value: Buffer.alloc(32, 5) };
 const hash = '0'.repeat(64);
 
+function example(file: string): string {
+  const text = readFileSync(path.resolve(import.meta.dirname, '../../examples/policies', file), 'utf8');
+  return withoutComments(text);
+}
+
+/** Shorter seeds are faster. */
+function withoutComments(text: string): string {
+  return text.replaceAll(/^ *#.*\n/gm, '');
+}
+
 const CORPORA: Readonly<Record<string, Seeds>> = {
   abi: argumentSeeds(),
+  addresses: {
+    v6: '2001:db8::1:2%eth0',
+    mapped: '::ffff:192.0.2.7',
+    network: 'fe80::/10',
+    hops: '203.0.113.9, 10.2.3.4,fd00::1',
+  },
   backup: {
     whole: encodeHead({
       schema: 1,
@@ -202,11 +218,15 @@ const CORPORA: Readonly<Record<string, Seeds>> = {
       encodeFrame({ kind: 1, id: 9, fields: [Buffer.alloc(40, 1)] }).subarray(0, 30),
     ]),
   },
+  pattern: {
+    simple: 'a(b|c.)*d?\nabcxd',
+    syntax: '(?i)[a-f\\d]{2,5}\\pL+$\nA1é',
+  },
   policy: {
-    starter: STARTER_POLICY,
-    suite: readFileSync(path.resolve(import.meta.dirname, '../../examples/policies/siwe-login.test.yaml')),
-    policy: readFileSync(path.resolve(import.meta.dirname, '../../examples/policies/siwe-login.yaml')),
-    small: 'a: [1, "x", {b: ~}]\nc: |\n  text\n"d e": >-\n  more\n',
+    starter: withoutComments(STARTER_POLICY),
+    suite: example('siwe-login.test.yaml').split(/(?=^ {2}- name: )/m, 4).join(''),
+    login: example('siwe-login.yaml'),
+    batcher: example('rollup-batcher.yaml'),
   },
   preimage: Object.fromEntries([
     ...intents.map(([name, intent]) => [name, preimageOf(intent)]),
@@ -263,6 +283,11 @@ const CORPORA: Readonly<Record<string, Seeds>> = {
     mail: JSON.stringify(mail),
     permit: JSON.stringify(permit),
     canonical: canonicalize(intentToJson(parseIntent('typed-data', mail))),
+  },
+  yaml: {
+    flow: 'a: [1, "x", {b: ~}]\nc: |\n  text\n"d e": >-\n  more\n',
+    block: '- a: true\n  ? b\n  : - \'c\'\n    - "\\u00e9"\n# end\n',
+    refused: '%YAML 1.2\n---\na: &x 1\nb: *x\nc: !!str 1\n<<: {}\n...\n',
   },
 };
 

@@ -1,29 +1,15 @@
 import assert from 'node:assert/strict';
-import { parse } from 'yaml';
-import { canonicalize, type JsonValue } from '../../../src/jcs.ts';
+import type { JsonValue } from '../../../src/jcs.ts';
 import { compilePolicy, loadPolicy } from '../../../src/policy/policy.ts';
 import { parseSuites } from '../../../src/policy/suite.ts';
-import { parseStrictYaml } from '../../../src/policy/yaml.ts';
 import { attempt, textOf } from '../attempt.ts';
 
-/** The YAML of policies and their tests: what is taken is what any YAML parser reads, and its stored form means the same. */
+/** Policies and their tests: they compile, or every mistake is told; the stored form of a policy means the same. */
 export function fuzz(bytes: Uint8Array): void {
   const text = textOf(bytes);
-  const refusals = ['invalid_request'] as const;
-  const value = attempt(refusals, () => {
-    const read = parseStrictYaml(text, 'p');
-    read.problems.throwIfAny();
-    return read.value;
-  });
-  if (value !== undefined) {
-    const json = attempt(refusals, () => canonicalize(value));
-    if (json !== undefined) assert.equal(canonicalize(parse(text) as JsonValue), json);
-  }
-  const policy = attempt(refusals, () => loadPolicy(text, 'p'));
-  if (policy !== undefined) {
-    const stored = compilePolicy(JSON.parse(policy.json) as JsonValue);
-    assert.equal(stored.hash, policy.hash);
-    assert.equal(value === undefined, false);
-  }
-  attempt(refusals, () => parseSuites(text, 't'));
+  const policy = attempt(['invalid_request'], () => loadPolicy(text, 'p'));
+  if (policy !== undefined)
+    assert.equal(compilePolicy(JSON.parse(policy.json) as JsonValue).hash, policy.hash);
+  // The two are told apart by their first members.
+  if (text.startsWith('suite')) attempt(['invalid_request'], () => parseSuites(text, 't'));
 }
