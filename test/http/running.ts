@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Role } from '../../src/access/roles.ts';
 import { ADMIN_TOKEN_FILE, DEMO_TOKEN_FILE, POLICY_FILE } from '../../src/bootstrap.ts';
+import type { TestHooks } from '../../src/composition.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import { startService, type RunningService } from '../../src/main.ts';
@@ -106,8 +107,10 @@ export async function run(
   log: Log = SILENT,
   {
     policy = POLICY,
+    hooks,
     ...settings
   }: {
+    hooks?: TestHooks;
     seal?: 'file' | 'passphrase' | 'shamir';
     policy?: string;
     oidc?: readonly object[];
@@ -118,7 +121,7 @@ export async function run(
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
   writeFileSync(path.join(data, POLICY_FILE), policy);
   const start = (): Promise<RunningService> =>
-    startService(loadConfig({ data, listen: '127.0.0.1:0', ...settings }, {}), log);
+    startService(loadConfig({ data, listen: '127.0.0.1:0', ...settings }, {}), log, hooks);
   const token = (file: string): string | undefined => {
     try {
       return readFileSync(path.join(data, file), 'utf8').trim();
