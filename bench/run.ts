@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import path from 'node:path';
 import { rawSignatureRate } from './baseline.ts';
-import { CHAIN, RECIPIENT } from './fifty-rules.ts';
 import { applyLoad, type LoadResult } from './load.ts';
+import { BATCH_ITEMS, batchOfTransfers, transfer } from './requests.ts';
 import { startBenchService, type Cpu, type Rss } from './service.ts';
 
 /**
@@ -17,7 +17,6 @@ const ROUND_MS = 4_000;
 const WARM_MS = 12_000;
 const CONNECTIONS = 32;
 const BATCH_CONNECTIONS = 4;
-const BATCH_ITEMS = 100;
 
 interface Measured extends LoadResult {
   /** CPU microseconds a signature. */
@@ -32,52 +31,31 @@ interface Round {
   readonly batch: Measured;
 }
 
-let nonce = 0;
-const transaction = (): object => ({
-  type: 2,
-  chainId: CHAIN,
-  nonce: nonce++,
-  to: RECIPIENT,
-  value: '1000000000000000',
-  gasLimit: 21000,
-  maxFeePerGas: '2000000000',
-  maxPriorityFeePerGas: '1000000000',
-});
-const one = (): { path: string; body: string } => ({
-  path: '/v1/keys/demo/sign/transaction',
-  body: JSON.stringify({ transaction: transaction() }),
-});
-const many = (): { path: string; body: string } => ({
-  path: '/v1/sign/batch',
-  body: JSON.stringify({
-    items: Array.from({ length: BATCH_ITEMS }, () => ({
-      key: 'demo',
-      operation: 'transaction',
-      transaction: transaction(),
-    })),
-  }),
-});
-
 const service = await startBenchService();
 try {
   process.stderr.write('warming up\n');
   rawSignatureRate(500);
-  const first = await applyLoad({ ...service, connections: 1, milliseconds: 50, next: one });
+  const first = await applyLoad({ ...service, connections: 1, milliseconds: 50, next: transfer });
   if (first.failures > 0)
     throw new Error(`what is to be measured is refused: ${JSON.stringify(first.statuses)}`);
-  await applyLoad({ ...service, connections: CONNECTIONS, milliseconds: WARM_MS, next: one });
-  await applyLoad({ ...service, connections: BATCH_CONNECTIONS, milliseconds: WARM_MS / 3, next: many });
+  await applyLoad({ ...service, connections: CONNECTIONS, milliseconds: WARM_MS, next: transfer });
+  await applyLoad({
+    ...service,
+    connections: BATCH_CONNECTIONS,
+    milliseconds: WARM_MS / 3,
+    next: batchOfTransfers,
+  });
 
   const rounds: Round[] = [];
   for (let i = 1; i <= ROUNDS; i++) {
     process.stderr.write(`round ${i} of ${ROUNDS}\n`);
     const raw = rawSignatureRate(1_500);
-    const single = await measure(CONNECTIONS, one, 1);
+    const single = await measure(CONNECTIONS, transfer, 1);
     rounds.push({
       raw,
       single,
-      half: await measure(CONNECTIONS, one, 1, single.rate / 2),
-      batch: await measure(BATCH_CONNECTIONS, many, BATCH_ITEMS),
+      half: await measure(CONNECTIONS, transfer, 1, single.rate / 2),
+      batch: await measure(BATCH_CONNECTIONS, batchOfTransfers, BATCH_ITEMS),
     });
   }
   report(rounds);
@@ -87,7 +65,7 @@ try {
 
 async function measure(
   connections: number,
-  next: typeof one,
+  next: typeof transfer,
   signatures: number,
   rate?: number,
 ): Promise<Measured> {

@@ -49,6 +49,7 @@ import { LogKeys } from './signer/log-key.ts';
 import { NonceGuard } from './signer/nonces.ts';
 import { SigningPipeline } from './signer/pipeline.ts';
 import { createSealing } from './signer/sealing.ts';
+import { SigningLoad } from './signer/signing-load.ts';
 import { SignerSupervisor } from './signer/supervisor.ts';
 import { TransferCustody } from './signer/transfer-custody.ts';
 import { snapshotSource } from './storage/sqlite/snapshot.ts';
@@ -147,6 +148,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     trustedProxies: config.trustedProxies,
   });
   const desk = new RequestBook(reads, policy, now);
+  const load = new SigningLoad(config.load.targetWaitMs);
   const signing = new SigningPipeline<StorageTx>({
     keys,
     policy,
@@ -159,6 +161,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     signer: new CheckedSigner({ custody, checker, supervisor }),
     gate,
     log: audit,
+    load,
   });
   const rotation = createRotations({
     reads,
@@ -267,6 +270,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     policy,
     access,
     signing,
+    load,
     approvals,
     proposals,
     secondFactor,
@@ -280,6 +284,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     sealed: () => seal.sealed,
     ready: () => notReady().length === 0,
     rootKey: () => sealing.rootKey.status(),
+    shed: () => load.refused,
     sinks: () => sinks.status(),
     outside: () => ({ ...outside.status(), splitView: outside.splitView.standing().length > 0 }),
   });

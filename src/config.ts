@@ -130,6 +130,7 @@ export interface Config {
   /** Networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly rateLimit: Readonly<z.output<typeof rateLimitSchema>>;
+  readonly load: Readonly<z.output<typeof loadSchema>>;
   readonly rotation: RotationSettings;
   readonly audit: {
     /** Where audit entries go besides. */
@@ -144,6 +145,11 @@ export interface Config {
 const rateLimitSchema = z.strictObject({
   credential: rateLimit.optional(),
   address: rateLimit.optional(),
+});
+
+const loadSchema = z.strictObject({
+  /** What a signature may wait for its turn before requests are refused. */
+  targetWaitMs: z.int().min(1).max(60_000).default(20),
 });
 
 const auditSchema = z.strictObject({
@@ -168,6 +174,7 @@ export const settingsSchema = z.strictObject({
   oidc: z.array(oidcSchema).max(16).optional(),
   trustedProxies: z.array(cidr).max(64).optional(),
   rateLimit: rateLimitSchema.optional(),
+  load: loadSchema.optional(),
   rotation: rotationSchema.optional(),
   audit: auditSchema.optional(),
 });
@@ -204,6 +211,7 @@ export function loadConfig(flags: Flags, environment: NodeJS.ProcessEnv): Config
     oidc: settings.oidc ?? [],
     trustedProxies: settings.trustedProxies ?? [],
     rateLimit: settings.rateLimit ?? {},
+    load: settings.load ?? loadSchema.parse({}),
     rotation: settings.rotation ?? { webhooks: [] },
     audit: {
       sinks: settings.audit?.sinks ?? [],

@@ -38,6 +38,8 @@ export interface MetricSources {
         readonly oldTermKeys: number;
       }
     | undefined;
+  /** Requests to sign that were refused because more were asked than could be done. */
+  readonly shed: () => number;
   readonly sinks: () => readonly SinkSource[];
   readonly outside: () => OutsideSource;
 }
@@ -121,6 +123,16 @@ export function createMetrics(sources: MetricSources): Metrics {
     'Secrets that are still sealed under a term before the newest: rewrap moves them.',
     ({ oldTermKeys }) => oldTermKeys,
   );
+  const shed = new Counter({
+    name: 'countersign_shed_requests_total',
+    help: 'Requests to sign that were refused because more were asked than could be signed in time.',
+    registers: [],
+    collect() {
+      this.reset();
+      this.inc(sources.shed());
+    },
+  });
+  registry.registerMetric(shed);
   gauge('countersign_ready', '1 while the service can sign.', () => (sources.ready() ? 1 : 0));
   const sinkGauge = (name: string, help: string, read: (sink: SinkSource) => number): void => {
     const made = new Gauge({

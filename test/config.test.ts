@@ -26,6 +26,7 @@ describe('configuration', () => {
       oidc: [],
       trustedProxies: [],
       rateLimit: {},
+      load: { targetWaitMs: 20 },
       rotation: { webhooks: [] },
       audit: { sinks: [] },
     });

@@ -8,6 +8,7 @@ import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { Overloaded } from '../signer/signing-load.ts';
 import { actorOf, type Admission } from './admission.ts';
 import { readBody } from './body.ts';
 import { Content, sendContent } from './content.ts';
@@ -91,6 +92,7 @@ export function createApp({
 
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
+      if (route.signs === true) service.load.requireRoom();
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req);
       if (route.readsLog === true) {
         const draft = { actor: actorOf(caller), requestId };
@@ -166,7 +168,8 @@ export function createApp({
 
   function problemOf(error: unknown, requestId: string): Problem {
     const problem = toProblem(error, requestId);
-    if (problem.status >= 500)
+    // Of these there are thousands a second, and a metric that counts them.
+    if (problem.status >= 500 && !(error instanceof Overloaded))
       log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
     return problem;
   }

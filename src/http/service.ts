@@ -26,6 +26,7 @@ import type { SigningPipeline, SignTx } from '../signer/pipeline.ts';
 import type { RewrapWrites } from '../signer/rewrap.ts';
 import type { SealService, SealWrites } from '../signer/seal.ts';
 import type { Sealing } from '../signer/sealing.ts';
+import type { SigningLoad } from '../signer/signing-load.ts';
 import type { TransferCustody } from '../signer/transfer-custody.ts';
 import type { EmergencyRotations } from './routes/key-states.ts';
 import type { IdempotencyReads, IdempotencyWrites } from './idempotency.ts';
@@ -69,6 +70,7 @@ export interface Service {
   readonly policy: PolicyInForce;
   readonly access: AccessService;
   readonly signing: SigningPipeline<ServiceTx>;
+  readonly load: SigningLoad;
   readonly approvals: ApprovalService;
   readonly proposals: ProposalService;
   readonly secondFactor: SecondFactor;

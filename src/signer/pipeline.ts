@@ -66,6 +66,7 @@ export interface SigningParts<Tx extends SignTx> {
   readonly signer: Pick<CheckedSigner, 'sign'>;
   readonly gate: ReleaseGate;
   readonly log: { announce(): () => void };
+  readonly load: { begin(): () => void };
 }
 
 /** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
@@ -155,11 +156,13 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 
   async #make(...asked: Parameters<CheckedSigner['sign']>): Promise<RecoverableSignature> {
-    const { log, signer } = this.#parts;
+    const { log, load, signer } = this.#parts;
     const arrived = log.announce();
+    const end = load.begin();
     try {
       return await signer.sign(...asked);
     } finally {
+      end();
       arrived();
     }
   }

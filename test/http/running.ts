@@ -94,6 +94,9 @@ rules:
     when: { digest: { purpose: { eq: test } } }
 `;
 
+/** Tests that ask for hundreds of signatures at once, beside other tests, wait for them. */
+const PATIENT = { targetWaitMs: 60_000 };
+
 export const SILENT: Log = createLog('silent', { write: () => undefined });
 
 export const NO_METRICS: Metrics = {
@@ -121,7 +124,7 @@ export async function run(
   const data = mkdtempSync(path.join(tmpdir(), 'countersign-http-'));
   writeFileSync(path.join(data, POLICY_FILE), policy);
   const start = (): Promise<RunningService> =>
-    startService(loadConfig({ data, listen: '127.0.0.1:0', ...settings }, {}), log, hooks);
+    startService(loadConfig({ data, listen: '127.0.0.1:0', load: PATIENT, ...settings }, {}), log, hooks);
   const token = (file: string): string | undefined => {
     try {
       return readFileSync(path.join(data, file), 'utf8').trim();

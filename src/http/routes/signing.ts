@@ -115,6 +115,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         tag,
         summary: SUMMARY[operation],
         access: ['signer'],
+        signs: true,
         params: z.strictObject({ name: nameSchema }),
         body: z.compile(
           signBodies[operation].extend({
@@ -187,6 +188,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         'Each item is decided, logged and answered on its own, in its place: a signature, a request for approval, or a problem. When a batch is ' +
         'repeated with its Idempotency-Key, what was signed is answered again, and the rest is tried again.',
       access: ['signer'],
+      signs: true,
       keepsParts: true,
       body: z.strictObject({
         items: z

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SigningLoad } from '../../src/signer/signing-load.ts';
+
+const unavailable = expect.objectContaining({ code: 'unavailable' }) as Error;
+
+let now: number;
+let load: SigningLoad;
+beforeEach(() => {
+  now = 1_000;
+  load = new SigningLoad(20, () => now);
+});
+
+/** A signer that makes one signature after the other, and callers that come at even times. */
+function run(signMs: number, everyMs: number, forMs: number): { waits: number[]; refused: number } {
+  const queue: { readonly came: number; readonly end: () => void }[] = [];
+  const waits: number[] = [];
+  const from = now;
+  let refused = 0;
+  let free = now;
+  let due = now;
+  while (due < from + forMs || queue.length > 0) {
+    const comes = due < from + forMs ? due : Infinity;
+    const ends = queue.length > 0 ? free + signMs : Infinity;
+    if (comes <= ends) {
+      now = comes;
+      due += everyMs;
+      try {
+        load.requireRoom();
+        if (queue.length === 0) free = now;
+        queue.push({ came: now, end: load.begin() });
+      } catch {
+        refused++;
+      }
+    } else {
+      now = ends;
+      free = now;
+      const next = queue.shift()!;
+      next.end();
+      waits.push(now - next.came);
+    }
+  }
+  return { waits: waits.toSorted((a, b) => a - b), refused };
+}
+
+const at = (waits: readonly number[], share: number): number => waits[Math.floor(waits.length * share)]!;
+
+describe('the load of signing', () => {
+  it('is no reason to refuse anything while signatures do not wait', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.05, max: 5, noNaN: true }),
+        fc.double({ min: 1.1, max: 9, noNaN: true }),
+        (ms, slack) => {
+          now = 0;
+          load = new SigningLoad(20, () => now);
+          expect(run(ms, ms * slack, 2_000).refused).toBe(0);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    [0.15, 2],
+    [0.15, 10],
+    [0.3, 2],
+    [0.25, 1.3],
+  ])(
+    'at %d ms a signature and %d times what can be done, keeps waits short and the signer busy',
+    (ms, times) => {
+      const { waits, refused } = run(ms, ms / times, 10_000);
+      expect(waits.length * ms).toBeGreaterThan(9_500);
+      expect(refused / (refused + waits.length)).toBeCloseTo(1 - 1 / times, 1);
+      expect(at(waits, 0.97)).toBeLessThan(50);
+      expect(load.refused).toBe(refused);
+    },
+  );
+
+  it('lets all in again at once when less is asked', () => {
+    expect(run(0.2, 0.05, 2_000).refused).toBeGreaterThan(0);
+    expect(run(0.2, 0.4, 2_000).refused).toBe(0);
+  });
+
+  it('takes a burst whole', () => {
+    const ends = Array.from({ length: 1_000 }, () => {
+      load.requireRoom();
+      return load.begin();
+    });
+    for (const end of ends) {
+      now += 0.1;
+      end();
+    }
+    load.requireRoom();
+    expect(load.refused).toBe(0);
+  });
+
+  it('refuses while nothing is signed at all, and no longer', () => {
+    const ends = Array.from({ length: 140 }, () => load.begin());
+    now += 200;
+    load.requireRoom();
+    now += 100;
+    expect(() => load.requireRoom()).toThrow(unavailable);
+    for (const end of ends) end();
+    load.requireRoom();
+    expect(load.refused).toBe(1);
+  });
+});
