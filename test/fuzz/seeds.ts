@@ -15,7 +15,6 @@ import { parseIntent } from '../../src/intent/schema.ts';
 import { canonicalize } from '../../src/jcs.ts';
 import { formatShare } from '../../src/keystore/share.ts';
 import { encodeWrapped } from '../../src/keystore/wrapped.ts';
-import { STARTER_POLICY } from '../../src/policy/starter.ts';
 import { encodeFrame } from '../../src/signer/link.ts';
 import { argumentSeeds, callSeeds } from './sample-calls.ts';
 
@@ -145,14 +144,10 @@ const entry = {
 const share = { set: '010203040506', threshold: 2, number: 1, value: Buffer.alloc(32, 5) };
 const hash = '0'.repeat(64);
 
+/** Without comments: shorter seeds are faster. */
 function example(file: string): string {
-  const text = readFileSync(path.resolve(import.meta.dirname, '../../examples/policies', file), 'utf8');
-  return withoutComments(text);
-}
-
-/** Shorter seeds are faster. */
-function withoutComments(text: string): string {
-  return text.replaceAll(/^ *#.*\n/gm, '');
+  const place = path.resolve(import.meta.dirname, '../../examples/policies', file);
+  return readFileSync(place, 'utf8').replaceAll(/^ *#.*\n/gm, '');
 }
 
 const CORPORA: Readonly<Record<string, Seeds>> = {
@@ -223,8 +218,9 @@ const CORPORA: Readonly<Record<string, Seeds>> = {
     syntax: '(?i)[a-f\\d]{2,5}\\pL+$\nA1é',
   },
   policy: {
-    starter: withoutComments(STARTER_POLICY),
-    suite: example('siwe-login.test.yaml').split(/(?=^ {2}- name: )/m, 4).join(''),
+    suite: example('siwe-login.test.yaml')
+      .split(/(?=^ {2}- name: )/m, 4)
+      .join(''),
     login: example('siwe-login.yaml'),
     batcher: example('rollup-batcher.yaml'),
   },
