@@ -1,13 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AuditLog } from '../src/audit/log.ts';
-import { toHex } from '../src/bytes.ts';
-import { openSqliteStorage, type StorageTx } from '../src/storage/sqlite/storage.ts';
+import { fill, nameOf } from './fill.ts';
 import { applyLoad } from './load.ts';
 
 /**
@@ -24,7 +21,6 @@ const ROUNDS = 81;
 const ROUND_MS = 250;
 const CONNECTIONS = 32;
 const PAGE = 1_000;
-const FILLED_AT_ONCE = 512;
 
 const POLICY = `
 apiVersion: countersign/policy/v1
@@ -84,7 +80,7 @@ try {
   );
 
   await stop(many);
-  await fill(data.many, KEYS, MORE_KEYS);
+  await fill(data.many, KEYS, { keys: MORE_KEYS, entries: 0 });
   many = await start(data.many);
   console.log(`restart with ${MORE_KEYS} keys: ready to sign after ${many.readyMs.toFixed(0)} ms`);
   const { api, signer } = await memoryOf(many);
@@ -138,11 +134,6 @@ function tokenOf(directory: string, who: 'admin' | 'demo'): string {
   return readFileSync(path.join(directory, `${who}.token`), 'utf8').trim();
 }
 
-function nameOf(i: number): string {
-  // In another order than they are made in.
-  return `key-${((i * 7_919) % 1_000_003).toString().padStart(7, '0')}`;
-}
-
 /** Runs `work` for each of [from, to), so many at a time. */
 async function forEach(from: number, to: number, work: (i: number) => Promise<void>): Promise<void> {
   let next = from;
@@ -178,32 +169,6 @@ async function makeKeys(service: Running, directory: string, from: number, to: n
   });
   const perKeyUs = ((performance.now() - begun) * 1_000) / (to - from);
   if (to > FEW) console.log(`create ${to} keys, ${CONNECTIONS} connections: ${perKeyUs.toFixed(0)} us a key`);
-}
-
-/** Keys in the storage of a service that does not run, each with its entry: what is sealed is a stranger's. */
-async function fill(directory: string, from: number, to: number): Promise<void> {
-  const storage = openSqliteStorage(directory, () => 'example.org/log');
-  try {
-    const log = new AuditLog<StorageTx>(storage, { node: 'bench', version: '0' });
-    const [one] = storage.reads.keys();
-    if (one === undefined) throw new Error('there is no key to go by');
-    const sealed = Buffer.from(storage.reads.sealedKey(one.id, 1));
-    for (let at = from; at < to; at += FILLED_AT_ONCE) {
-      const count = Math.min(FILLED_AT_ONCE, to - at);
-      await Promise.all(
-        Array.from({ length: count }, (_, i) => {
-          const name = nameOf(at + i);
-          const address = toHex(randomBytes(20));
-          const version = { ...one.versions[0]!, address, publicKey: toHex(randomBytes(65)) };
-          const key = { ...one, id: randomUUID(), name, versions: [version] };
-          const draft = { kind: 'key.created', outcome: 'done', key: { name, version: 1, address } } as const;
-          return log.record(draft, (tx) => tx.insertKey(key, sealed));
-        }),
-      );
-    }
-  } finally {
-    storage.close();
-  }
 }
 
 async function listKeys(service: Running, directory: string, expected: number): Promise<void> {

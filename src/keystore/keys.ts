@@ -60,7 +60,10 @@ export interface SealedVersion {
 }
 
 export interface KeyReads {
+  /** In the order of their names. */
   keys(): Key[];
+  /** One at a time, in any order. Nothing is to be written meanwhile. */
+  eachKey(): Iterable<Key>;
   /** The sealed private key (envelope.ts). Throws `not_found`; `key_state` once it is erased. */
   sealedKey(keyId: string, version: number): Uint8Array;
   /**

@@ -39,7 +39,7 @@ export class RotationScheduler {
     // A clock that was set back must not stop it.
     if (Math.abs(time - this.#looked) < LOOK_MS) return;
     this.#looked = time;
-    for (const key of directory.all()) {
+    for (const key of directory.withSchedule()) {
       if (key.rotation === undefined) continue;
       const [newest] = reads.rotations({ keyName: key.name, limit: 1 });
       if (isDue(key, newest, time)) await this.#start(key.name, key.rotation);

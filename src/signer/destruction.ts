@@ -34,20 +34,24 @@ export class Destruction {
     if (this.#running) return;
     this.#running = true;
     try {
-      for (const [{ name }, { version }] of this.#find((each) => isDue(each, now)))
+      for (const [{ name }, { version }] of this.#find('destroy_scheduled', (each) => isDue(each, now)))
         await this.#destroy(name, version, now);
       // Those of an aborted rotation are among them.
-      const destroyed = this.#find(({ state }) => state === 'destroyed').length;
+      const destroyed = this.#find('destroyed').length;
       if (destroyed !== this.#flushed && this.#parts.flushErased()) this.#flushed = destroyed;
     } finally {
       this.#running = false;
     }
   }
 
-  #find(wanted: (version: KeyVersion) => boolean): [Key, KeyVersion][] {
+  #find(
+    state: 'destroy_scheduled' | 'destroyed',
+    wanted: (version: KeyVersion) => boolean = () => true,
+  ): [Key, KeyVersion][] {
     const found: [Key, KeyVersion][] = [];
-    for (const key of this.#parts.directory.all()) {
-      for (const version of key.versions) if (wanted(version)) found.push([key, version]);
+    for (const key of this.#parts.directory.inState(state)) {
+      for (const version of key.versions)
+        if (version.state === state && wanted(version)) found.push([key, version]);
     }
     return found;
   }

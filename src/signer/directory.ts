@@ -2,6 +2,10 @@ import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Key, KeyReads, KeyVersion } from '../keystore/keys.ts';
 import { SIGNING_STATES, whyNotSigning, type KeyVersionState } from '../keystore/life-cycle.ts';
+import { mayHave, packKey, unpackKey, type PackedKey } from './packed-key.ts';
+
+/** So many keys are kept as they are used; all others are packed. */
+const MOST_UNPACKED = 2_048;
 
 export interface KeyFilter {
   readonly tag?: string | undefined;
@@ -14,7 +18,11 @@ export interface KeyFilter {
  * after, so that finding a key costs the same with ten keys and a hundred thousand.
  */
 export class KeyDirectory {
-  readonly #byName = new Map<string, Key>();
+  readonly #byName = new Map<string, Key | PackedKey>();
+  /** Names of those that are not packed, the longest in use first. */
+  readonly #unpacked = new Set<string>();
+  /** Names of those that have a schedule, or a version that is not just enabled: whoever looks for such looks often. */
+  readonly #unusual = new Set<string>();
   /** In order. */
   readonly #names: string[];
   readonly #byAddress = new Map<string, string>();
@@ -22,10 +30,13 @@ export class KeyDirectory {
 
   /** @param onStopped told of a version that signed before a change and does not after it. */
   constructor(
-    reads: Pick<KeyReads, 'keys'>,
+    reads: Pick<KeyReads, 'eachKey'>,
     onStopped: (key: Key, version: KeyVersion) => void = () => undefined,
   ) {
-    for (const key of reads.keys()) this.#keep(key);
+    for (const key of reads.eachKey()) {
+      this.#index(key);
+      this.#byName.set(key.name, packKey(key));
+    }
     this.#names = [...this.#byName.keys()].toSorted((a, b) => (a < b ? -1 : 1));
     this.#onStopped = onStopped;
   }
@@ -34,8 +45,23 @@ export class KeyDirectory {
     return this.#byName.has(name);
   }
 
-  all(): IterableIterator<Key> {
-    return this.#byName.values();
+  *all(): Generator<Key> {
+    for (const key of this.#byName.values()) yield whole(key);
+  }
+
+  *withSchedule(): Generator<Key> {
+    for (const name of this.#unusual) {
+      const key = this.#peek(name);
+      if (key?.rotation !== undefined) yield key;
+    }
+  }
+
+  /** Keys with a version in a state other than `enabled`. */
+  *inState(state: Exclude<KeyVersionState, 'enabled'>): Generator<Key> {
+    for (const name of this.#unusual) {
+      const key = this.#peek(name, state);
+      if (key?.versions.some((version) => version.state === state) === true) yield key;
+    }
   }
 
   /** In the order of their names. Throws nothing; an unknown cursor is a place in that order like any other. */
@@ -43,8 +69,8 @@ export class KeyDirectory {
     const found: Key[] = [];
     for (const name of this.#named(filter, after)) {
       if (found.length === limit) break;
-      const key = this.get(name);
-      if (matches(key, filter)) found.push(key);
+      const key = this.#peek(name, filter.tag, filter.state);
+      if (key !== undefined && matches(key, filter)) found.push(key);
     }
     return found;
   }
@@ -53,14 +79,18 @@ export class KeyDirectory {
   get(name: string): Key {
     const key = this.#byName.get(name);
     if (key === undefined) throw new CountersignError('not_found', `there is no key named ${name}`);
-    return key;
+    if (typeof key !== 'string') return key;
+    const unpacked = unpackKey(key);
+    this.#hold(unpacked);
+    return unpacked;
   }
 
   /** Follows a commit that made the key, or changed more than one version of it. */
   put(key: Key): void {
-    const signed = this.#byName.get(key.name)?.versions.filter(isSigning) ?? [];
+    const signed = this.#peek(key.name)?.versions.filter(isSigning) ?? [];
     if (!this.has(key.name)) this.#names.splice(this.#placeOf(key.name), 0, key.name);
-    this.#keep(key);
+    this.#index(key);
+    this.#hold(key);
     for (const { version } of signed) {
       const now = versionOf(key, version);
       if (!isSigning(now)) this.#onStopped(key, now);
@@ -74,8 +104,29 @@ export class KeyDirectory {
     return key;
   }
 
-  #keep(key: Key): void {
+  /** Leaves it packed; undefined where it cannot have all of these values. */
+  #peek(name: string, ...values: readonly (string | undefined)[]): Key | undefined {
+    const key = this.#byName.get(name);
+    if (typeof key !== 'string') return key;
+    return values.every((value) => value === undefined || mayHave(key, value)) ? unpackKey(key) : undefined;
+  }
+
+  #hold(key: Key): void {
     this.#byName.set(key.name, key);
+    this.#unpacked.add(key.name);
+    if (this.#unpacked.size <= MOST_UNPACKED) return;
+    for (const name of this.#unpacked) {
+      this.#unpacked.delete(name);
+      const oldest = this.#byName.get(name);
+      if (oldest !== undefined && typeof oldest !== 'string') this.#byName.set(name, packKey(oldest));
+      return;
+    }
+  }
+
+  #index(key: Key): void {
+    if (key.rotation !== undefined || key.versions.some(({ state }) => state !== 'enabled'))
+      this.#unusual.add(key.name);
+    else this.#unusual.delete(key.name);
     for (const { address } of key.versions) this.#byAddress.set(address, key.name);
   }
 
@@ -104,6 +155,10 @@ export class KeyDirectory {
     }
     return low;
   }
+}
+
+function whole(key: Key | PackedKey): Key {
+  return typeof key === 'string' ? unpackKey(key) : key;
 }
 
 /** Throws `not_found`. */

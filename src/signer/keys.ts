@@ -36,6 +36,9 @@ export interface ImportedKey {
   readonly keystore?: KeystoreFacts | undefined;
 }
 
+/** What seals so many keys is remembered; that of others is read again. */
+const MOST_MATERIAL = 4_096;
+
 /** The keys of the service, and what is done with one. */
 export class KeyService {
   readonly directory: KeyDirectory;
@@ -84,6 +87,10 @@ export class KeyService {
     const identity = { keyId: key.id, version, curve: 'secp256k1', address } as const;
     const material = { identity, sealed: this.#reads.sealedKey(key.id, version), publicKey };
     this.#material.set(name, material);
+    if (this.#material.size > MOST_MATERIAL) {
+      const [oldest = name] = this.#material.keys();
+      this.#material.delete(oldest);
+    }
     return material;
   }
 

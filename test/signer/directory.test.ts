@@ -48,7 +48,7 @@ const question = fc.record({
 it('lists what a look at every key finds, in the order of names, whenever they came', () => {
   fc.assert(
     fc.property(keys, fc.array(key), question, (stored, added, { after, limit, ...filter }) => {
-      const directory = new KeyDirectory({ keys: () => stored });
+      const directory = new KeyDirectory({ eachKey: () => stored });
       const all = new Map(stored.map((each) => [each.name, each]));
       for (const each of added) {
         directory.put(
@@ -70,4 +70,24 @@ it('lists what a look at every key finds, in the order of names, whenever they c
       expect(directory.list(filter, after, limit)).toEqual(expected);
     }),
   );
+});
+
+it('finds, of more keys than it keeps unpacked, each as it was last, by name and by what is unusual about it', () => {
+  const many = Array.from({ length: 5_000 }, (_, i) => ({ ...keyOf('a', 'hot', 1), name: `key-${i}` }));
+  const directory = new KeyDirectory({ eachKey: () => many });
+  for (const { name } of many) {
+    directory.change(name, 1, (version) => ({ ...version, lastUsedAt: name }));
+  }
+  const disabled = directory.change('key-7', 1, (version) => ({ ...version, state: 'disabled' }));
+  const scheduled = { ...directory.get('key-8'), rotation: { everyDays: 3 } };
+  directory.put(scheduled);
+  for (const { name } of many) expect(directory.get(name).versions[0]?.lastUsedAt).toBe(name);
+  expect([...directory.all()]).toHaveLength(many.length);
+  expect([...directory.inState('disabled')]).toEqual([disabled]);
+  expect([...directory.inState('destroyed')]).toEqual([]);
+  expect([...directory.withSchedule()]).toEqual([scheduled]);
+  expect(directory.list({ state: 'disabled' }, '', 10)).toEqual([disabled]);
+  directory.put(keyOf('a', 'hot', 1));
+  directory.change('key-7', 1, (version) => ({ ...version, state: 'enabled' }));
+  expect([...directory.inState('disabled')]).toEqual([]);
 });

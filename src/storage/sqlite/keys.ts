@@ -84,6 +84,17 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
   );
   const setRotation = db.prepare('UPDATE keys SET rotation = ? WHERE id = ?');
 
+  /** Row by row, in one order: of a hundred thousand keys, the rows would take more memory than the keys. */
+  function* eachKey(): Generator<Key> {
+    const versions = allVersions.iterate() as IterableIterator<unknown> as Iterator<VersionRow, undefined>;
+    let next = versions.next();
+    for (const row of allKeys.iterate() as IterableIterator<unknown> as IterableIterator<KeyRow>) {
+      const own: VersionRow[] = [];
+      for (; next.value?.key_id === row.id; next = versions.next()) own.push(next.value);
+      yield toKey(row, own);
+    }
+  }
+
   const addVersion = (keyId: string, version: KeyVersion, sealed: Uint8Array): void => {
     const { address, publicKey, origin, createdAt, lastUsedAt = null } = version;
     const pair = [keyId, version.version, address, publicKey, origin, createdAt, lastUsedAt, sealed] as const;
@@ -99,18 +110,8 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
   };
 
   return {
-    keys: () => {
-      // Row by row, in one order: of a hundred thousand keys, the rows would take more memory than the keys.
-      const versions = allVersions.iterate() as IterableIterator<unknown> as Iterator<VersionRow, undefined>;
-      let next = versions.next();
-      const keys: Key[] = [];
-      for (const row of allKeys.iterate() as IterableIterator<unknown> as IterableIterator<KeyRow>) {
-        const own: VersionRow[] = [];
-        for (; next.value?.key_id === row.id; next = versions.next()) own.push(next.value);
-        keys.push(toKey(row, own));
-      }
-      return keys.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    },
+    keys: () => [...eachKey()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    eachKey,
 
     sealedKey: (keyId, version) => {
       const row = sealedOf.get(keyId, version) as { sealed: Uint8Array } | undefined;
