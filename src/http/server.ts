@@ -7,6 +7,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionLimit } from './open-files.ts';
 import { answerParseError } from './parse-errors.ts';
 import { reloadTls, tlsOptions, type TlsFiles } from './tls.ts';
 
@@ -74,7 +75,7 @@ export async function startServer(
   };
   const secure = tls === undefined ? undefined : createHttpsServer({ ...LIMITS, ...tlsOptions(tls) }, serve);
   const server = secure ?? createHttpServer(LIMITS, serve);
-  server.maxConnections = 10_000;
+  server.maxConnections = connectionLimit();
   // A peer that takes nothing of its answer for this long.
   server.timeout = ANSWER_MS;
   // No count of headers beside their size: those beyond it would be dropped, and the request done without them.
