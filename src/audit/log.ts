@@ -75,8 +75,8 @@ interface Item<Tx> {
 /** More than this in one commit would hold everybody up. */
 const MAX_BATCH = 512;
 /** A commit costs as much as some entries: with fewer than these, it waits for those that are announced. */
-const GATHERED = 8;
-const GATHER_MS = 2;
+const GATHERED = 16;
+const GATHER_MS = 1;
 /** Beyond this the caller is better off being told at once. */
 const MAX_QUEUE = 10_000;
 

@@ -133,11 +133,13 @@ function decodeFrame(body: Buffer): Frame {
 const BLOCK_BYTES = 65_536;
 /** Blocks that wait for their next use; more are made only while the other end does not read. */
 const MAX_SPARE_BLOCKS = 4;
+/** With fewer, a write waits for a turn that brings none. */
+const WORTH_WRITING = 4;
 /** Of many requests in one turn, the first are answered while the last are still being made. */
 const FRAMES_AT_ONCE = 64;
 
 /**
- * Writes the frames of one turn of the event loop together, and of many each {@link FRAMES_AT_ONCE}. Frames may carry passphrases
+ * Writes the frames of a turn of the event loop together, and of a few turns while each brings more, and of many each {@link FRAMES_AT_ONCE}. Frames may carry passphrases
  * and imported keys: they are put together outside the JavaScript heap, in memory that is wiped once they are written.
  */
 export class FrameWriter {
@@ -166,11 +168,21 @@ export class FrameWriter {
     if (this.#frames === FRAMES_AT_ONCE) this.flush();
     else if (!this.#due) {
       this.#due = true;
-      setImmediate(() => {
-        this.#due = false;
-        this.flush();
-      });
+      this.#flushSoon();
     }
+  }
+
+  /** A write wakes the other process: a few frames wait for each other while every turn brings more. */
+  #flushSoon(): void {
+    const frames = this.#frames;
+    setImmediate(() => {
+      if (this.#frames > frames && this.#frames < WORTH_WRITING) {
+        this.#flushSoon();
+        return;
+      }
+      this.#due = false;
+      this.flush();
+    });
   }
 
   flush(): void {

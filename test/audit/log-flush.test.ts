@@ -171,11 +171,11 @@ describe('a commit for which more entries are announced', () => {
     const lost = log.announce();
     await log.record(DRAFT, () => undefined);
     expect(commits).toBe(2);
-    await Promise.all(Array.from({ length: 8 }, () => log.record(DRAFT, () => undefined)));
+    await Promise.all(Array.from({ length: 16 }, () => log.record(DRAFT, () => undefined)));
     expect(commits).toBe(3);
     lost();
     await log.record(DRAFT, () => undefined);
     expect(commits).toBe(4);
-    expect(log.size).toBe(12);
+    expect(log.size).toBe(20);
   });
 });
