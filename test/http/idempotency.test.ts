@@ -77,6 +77,24 @@ describe('a repeat', () => {
   });
 });
 
+test('an answer that was changed where it is kept is not given again', async () => {
+  const headers = fresh();
+  const { signature } = must(await signer.post(MESSAGE, { message: 'kept' }, headers)).body;
+  const changed = `${signature.slice(0, 20)}${signature[20] === '0' ? '1' : '0'}${signature.slice(21)}`;
+  const db = new DatabaseSync(path.join(service.data, 'countersign.db'));
+  db.prepare('UPDATE idempotency SET answer = replace(answer, ?, ?) WHERE name = ?').run(
+    signature,
+    changed,
+    headers['idempotency-key'],
+  );
+  db.close();
+  const size = await service.size();
+  const again = await signer.post(MESSAGE, { message: 'kept' }, headers);
+  expect(again).toMatchObject({ status: 500, body: { code: 'internal' } });
+  expect(JSON.stringify(again.body)).not.toContain(changed.slice(2));
+  expect(await service.size()).toBe(size);
+});
+
 describe('the same key for something else is 409', () => {
   test('another body, another path, another white space', async () => {
     const headers = fresh();
