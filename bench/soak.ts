@@ -12,6 +12,8 @@ import { startBenchService } from './service.ts';
 const MINUTES = Number(process.argv[2] ?? 60);
 const RATE = Number(process.argv[3] ?? 300);
 const SAMPLE_MS = 10_000;
+/** Until the service has noticed that the connections of the load are closed. */
+const CLOSED_MS = 1_000;
 const SAMPLES_A_MINUTE = 60_000 / SAMPLE_MS;
 const SEAL_EVERY = 5;
 
@@ -41,7 +43,7 @@ try {
     const result = await applyLoad({
       ...service,
       connections: 1,
-      milliseconds: SAMPLE_MS,
+      milliseconds: SAMPLE_MS - CLOSED_MS,
       next: transfer,
       rate: RATE,
     });
@@ -65,6 +67,7 @@ try {
 }
 
 async function look({ p50, p99 }: { readonly p50: number; readonly p99: number }): Promise<Sample> {
+  await new Promise((resolve) => setTimeout(resolve, CLOSED_MS));
   const text = await (await fetch(`${base}/metrics`)).text();
   const metric = (name: string): number =>
     Number(new RegExp(`^countersign_${name} (\\S+)$`, 'm').exec(text)?.[1]);
