@@ -2,8 +2,8 @@ import { CountersignError } from '../errors.ts';
 
 /** A wait that lasts for less is a burst, and no reason to refuse anything. */
 const INTERVAL_MS = 50;
-/** Without any signature for so long, what is under way waits too long, whatever it waits for. */
-const STALL_MS = 250;
+/** Without any signature for so many times the target, what is under way waits too long, whatever it waits for. */
+const STALLED = 12;
 /** So many may always be under way: below it, the rate is not known well enough to go by. */
 const LEAST = 128;
 /** And never more than these, however suddenly they come. */
@@ -71,7 +71,7 @@ export class SigningLoad {
   #look(now: number): void {
     const elapsed = now - this.#since;
     const idle = this.#underWay === 0;
-    if (!idle && elapsed < (this.#signed === 0 ? STALL_MS : INTERVAL_MS)) return;
+    if (!idle && elapsed < (this.#signed === 0 ? STALLED * this.#targetMs : INTERVAL_MS)) return;
     if (idle) this.#limit = MOST;
     else if (this.#signed === 0) this.#limit = LEAST;
     else if (this.#shortest > this.#targetMs || (this.#limit < MOST && this.#refused > this.#refusedBefore))

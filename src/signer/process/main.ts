@@ -31,6 +31,8 @@ const received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
 
 function end(code: number): void {
   sealDesk.wipe();
+  // What OpenSSL made of a key is wiped when it is collected, and not when the process ends.
+  globalThis.gc?.();
   process.exit(code);
 }
 

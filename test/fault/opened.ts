@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { openSecret } from '../../src/keystore/envelope.ts';
+import { openWith } from '../../src/keystore/seal.ts';
+import { openForReading } from '../../src/storage/sqlite/database.ts';
+import { keyTables } from '../../src/storage/sqlite/keys.ts';
+import { sealTables } from '../../src/storage/sqlite/system.ts';
+
+/** What a data directory with a file seal keeps secret. Who opens it wipes it. */
+export interface Opened {
+  /** Of version 1 of its first key, or of the key that is named. */
+  readonly privateKey: Buffer;
+  readonly kek: Buffer;
+  readonly sealKey: Buffer;
+  readonly logKey: Buffer;
+}
+
+export async function openSecrets(data: string, keyName?: string): Promise<Opened> {
+  const sealKey = readFileSync(path.join(data, 'seal.key'));
+  const { db, close } = openForReading(data);
+  try {
+    const { config, keyring: sealed } = sealTables(db).seal()!;
+    const keyring = await openWith(config, sealKey, sealed);
+    const kekOf = (term: number): Buffer => keyring.kek(term);
+    const keys = keyTables(db);
+    const key = [...keys.keys()].find(({ name }) => keyName === undefined || name === keyName)!;
+    const { version, address } = key.versions[0]!;
+    const identity = { keyId: key.id, version, curve: 'secp256k1', address } as const;
+    const log = sealTables(db).logKey()!;
+    const logIdentity = { keyId: 'audit-log', version: 1, curve: 'ed25519', address: log.publicKey } as const;
+    return {
+      privateKey: openSecret(kekOf, identity, keys.sealedKey(key.id, version)),
+      kek: keyring.kek(1),
+      sealKey,
+      logKey: openSecret(kekOf, logIdentity, log.sealed),
+    };
+  } finally {
+    close();
+  }
+}
