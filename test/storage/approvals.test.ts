@@ -1,9 +1,11 @@
+import { DatabaseSync } from 'node:sqlite';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Proposal } from '../../src/approvals/proposal.ts';
 import type { SigningRequest, Vote } from '../../src/approvals/request.ts';
+import { DATABASE_FILE } from '../../src/storage/sqlite/database.ts';
 import { openSqliteStorage, type Storage } from '../../src/storage/sqlite/storage.ts';
 
 let folder: string;
@@ -118,6 +120,16 @@ describe('requests', () => {
     );
     expect(storage.reads.request('r1')?.votes).toHaveLength(2);
     expect(() => storage.commit((tx) => tx.addVote('r3', vote('z')))).toThrow(/FOREIGN KEY/);
+  });
+
+  it('does not give out a result that was changed on disk', () => {
+    storage.commit((tx) =>
+      tx.insertRequest(request('r9', { status: 'signed', result: { signature: '0x01' } })),
+    );
+    const db = new DatabaseSync(path.join(folder, DATABASE_FILE));
+    db.exec("UPDATE requests SET result = replace(result, '0x01', '0x03')");
+    db.close();
+    expect(() => storage.reads.request('r9')).toThrow('the result of request r9 was changed on disk');
   });
 
   it('change state from a state they are in, and from no other', () => {

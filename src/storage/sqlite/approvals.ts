@@ -1,3 +1,4 @@
+import { checksummed, readChecksummed } from './checksummed.ts';
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Proposal, ProposalReads, ProposalStatus, ProposalWrites } from '../../approvals/proposal.ts';
 import type {
@@ -56,7 +57,7 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
       status: row.status,
       source: { address: source.address, mtls: source.mtls },
       votes: votes.of(row.id),
-      ...(row.result !== null && { result: JSON.parse(row.result) as JsonValue }),
+      ...(row.result !== null && { result: readResult(row.id, row.result) }),
       ...(row.note !== null && { note: row.note }),
     };
   };
@@ -78,7 +79,7 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
     },
 
     insertRequest: ({ id, status, votes: given, result, note, ...body }) => {
-      const resultJson = result === undefined ? null : JSON.stringify(result);
+      const resultJson = result === undefined ? null : checksummed(JSON.stringify(result));
       insert.run(id, status, body.requester.id, JSON.stringify(body), resultJson, note ?? null);
       for (const vote of given) votes.add(id, vote);
     },
@@ -86,7 +87,7 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
     addVote: (id, vote) => votes.add(id, vote),
 
     setRequestStatus: (id, from, to, more) => {
-      const result = more?.result === undefined ? null : JSON.stringify(more.result);
+      const result = more?.result === undefined ? null : checksummed(JSON.stringify(more.result));
       if (setStatus.run(to, result, more?.note ?? null, id, JSON.stringify(from)).changes !== 1) {
         throw new CountersignError('conflict', `request ${id} is not ${from.join(' or ')} any more`);
       }
@@ -94,6 +95,10 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
 
     voidOpenRequests: (note) => Number(voidOpen.run(note).changes),
   };
+}
+
+function readResult(id: string, kept: string): JsonValue {
+  return JSON.parse(readChecksummed(kept, `the result of request ${id}`)) as JsonValue;
 }
 
 export function proposalTable(db: DatabaseSync): ProposalReads & ProposalWrites {
