@@ -11,7 +11,7 @@ export interface Load extends Target {
   readonly milliseconds: number;
   /** The next request's path and JSON body. */
   readonly next: () => { readonly path: string; readonly body: string };
-  /** Requests a second, whatever becomes of them, over connections that are made as they are needed. As many as are answered, when absent. */
+  /** Requests a second, whatever becomes of them: one for which no connection is free waits, and that is counted. As many as are answered, when absent. */
   readonly rate?: number;
 }
 
@@ -70,13 +70,17 @@ async function drive(load: Load, end: number, note: Note): Promise<void> {
 
 /** Sends at fixed times: a service that is late makes requests wait, and that waiting is counted. */
 async function offer(load: Load, rate: number, start: number, end: number, note: Note): Promise<void> {
-  const idle: Socket[] = [];
+  const idle = await Promise.all(Array.from({ length: load.connections }, () => open(load)));
+  const waiting: ((socket: Socket) => void)[] = [];
   const underWay = new Set<Promise<void>>();
   const send = async (due: number): Promise<void> => {
-    const socket = idle.pop() ?? (await open(load));
+    const socket = idle.pop() ?? (await new Promise<Socket>((resolve) => waiting.push(resolve)));
     const status = await exchange(socket, requestOf(load));
     note(status, performance.now() - due);
-    if (socket.writable) idle.push(socket);
+    const free = socket.writable ? socket : await open(load);
+    const next = waiting.shift();
+    if (next === undefined) idle.push(free);
+    else next(free);
   };
   for (let sent = 0, due = start; due < end;) {
     while (due <= performance.now() && due < end) {

@@ -10,6 +10,7 @@ import { startBenchService } from './service.ts';
  */
 const PHASE_MS = Number(process.argv[2] ?? 10) * 1_000;
 const PROBE_MS = 100;
+const CONNECTIONS = 512;
 
 const service = await startBenchService();
 try {
@@ -32,7 +33,7 @@ try {
     const probes = [probe('/healthz', probing.signal), probe('/v1/keys', probing.signal)];
     const offered = await applyLoad({
       ...service,
-      connections: 1,
+      connections: CONNECTIONS,
       milliseconds: PHASE_MS,
       next: transfer,
       rate: capacity * times,

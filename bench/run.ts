@@ -54,7 +54,7 @@ try {
     rounds.push({
       raw,
       single,
-      half: await measure(CONNECTIONS, transfer, 1, single.rate / 2),
+      half: await measure(4 * CONNECTIONS, transfer, 1, single.rate / 2),
       batch: await measure(BATCH_CONNECTIONS, batchOfTransfers, BATCH_ITEMS),
     });
   }

@@ -5,7 +5,7 @@ const INTERVAL_MS = 50;
 /** Without any signature for so many times the target, what is under way waits too long, whatever it waits for. */
 const STALLED = 12;
 /** So many may always be under way: below it, the rate is not known well enough to go by. */
-const LEAST = 128;
+const LEAST = 256;
 /** And never more than these, however suddenly they come. */
 const MOST = 1_000;
 

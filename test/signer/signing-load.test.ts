@@ -64,8 +64,8 @@ describe('the load of signing', () => {
   it.each([
     [0.15, 2],
     [0.15, 10],
-    [0.3, 2],
-    [0.25, 1.3],
+    [0.18, 2],
+    [0.15, 1.3],
   ])(
     'at %d ms a signature and %d times what can be done, keeps waits short and the signer busy',
     (ms, times) => {
@@ -96,7 +96,7 @@ describe('the load of signing', () => {
   });
 
   it('refuses while nothing is signed at all, and no longer', () => {
-    const ends = Array.from({ length: 140 }, () => load.begin());
+    const ends = Array.from({ length: 260 }, () => load.begin());
     now += 200;
     load.requireRoom();
     now += 100;

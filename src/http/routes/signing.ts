@@ -26,7 +26,7 @@ const tag = 'Signing';
 /** Each item is a request of its own; this bounds how long one call takes. */
 const MAX_BATCH_ITEMS = 1_000;
 /** Items of a batch that are under way at once: enough to share commits, and room for other callers. */
-const BATCH_WIDTH = 128;
+const BATCH_WIDTH = 32;
 
 const SUMMARY: { readonly [operation in Operation]: string } = {
   transaction: 'Sign a transaction',
@@ -188,7 +188,6 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         'Each item is decided, logged and answered on its own, in its place: a signature, a request for approval, or a problem. When a batch is ' +
         'repeated with its Idempotency-Key, what was signed is answered again, and the rest is tried again.',
       access: ['signer'],
-      signs: true,
       keepsParts: true,
       body: z.strictObject({
         items: z
