@@ -9,6 +9,8 @@ import type { AuditReads, CheckpointWrites, StoredCheckpoint } from './stored-en
 export interface LogTree {
   readonly size: number;
   readonly tree: Frontier;
+  /** Resolves when what is stored, the log's key too, is as of this tree. */
+  settled(): Promise<void>;
 }
 
 /** Signs a checkpoint's text with the log's key, which this process does not have. */
@@ -86,6 +88,8 @@ export class Checkpointer {
   }
 
   async #sign(): Promise<StoredCheckpoint> {
+    await this.#log.settled();
+    // Key and tree are of one moment, so that each key signs its part: nothing may be awaited from here to `sign`.
     const publicKey = this.#signer.publicKey();
     if (publicKey === undefined)
       throw new CountersignError('sealed', 'the service is not initialized: the log has no key');

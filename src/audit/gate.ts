@@ -47,9 +47,14 @@ export class AuditGate implements ReleaseGate {
     }
   }
 
-  async covered(index: number): Promise<void> {
+  /** Throws `unavailable`. */
+  requireOnDisk(index: number): void {
     if (index >= this.#log.size)
       throw new CountersignError('unavailable', `its entry in the audit log (${index}) is not on disk`);
+  }
+
+  async covered(index: number): Promise<void> {
+    this.requireOnDisk(index);
     await this.#coverage?.covered(index);
   }
 

@@ -103,6 +103,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   #queue: Item<Tx>[] = [];
   /** While a commit is being flushed, or an entry made that tells how far the log is. */
   #held = false;
+  #finishing: Promise<void> | undefined;
   #announced = 0;
   #drains = false;
   #gathering: NodeJS.Timeout | undefined;
@@ -140,6 +141,14 @@ export class AuditLog<Tx> implements Recorder<Tx> {
   /** The tree as it stands on disk. */
   get tree(): Frontier {
     return this.#head.frontier;
+  }
+
+  /**
+   * Resolves when all that was committed is on disk. Until the turn ends, what is read from the storage is as of the tree: an
+   * entry of a change of the log's key is in both, or in neither.
+   */
+  async settled(): Promise<void> {
+    while (this.#finishing !== undefined) await this.#finishing;
   }
 
   /**
@@ -214,7 +223,7 @@ export class AuditLog<Tx> implements Recorder<Tx> {
     const items = this.#queue.slice(0, upTo === -1 ? MAX_BATCH : upTo);
     this.#queue = this.#queue.slice(items.length);
     try {
-      void this.#finish(this.#write(items));
+      this.#finishing = this.#finish(this.#write(items)).finally(() => (this.#finishing = undefined));
     } catch (error) {
       this.#fail(error, items);
     }

@@ -16,10 +16,11 @@ export function requireReleasable({ seal, keys, gate }: Parts, signed: Answer): 
   const { name, version } = signed['key'] as { readonly name: string; readonly version: number };
   keys.signingVersion(keys.get(name), version);
   const { index } = signed['receipt'] as { readonly index: number };
+  gate.requireOnDisk(index);
   if (!gate.isCovered(index))
     throw new CountersignError(
       'unavailable',
-      `its entry (${index}) is not on disk, or the witnesses that it takes have not cosigned a checkpoint over it yet`,
+      `the witnesses that it takes have not cosigned a checkpoint over its entry (${index}) yet`,
     );
 }
 

@@ -125,6 +125,24 @@ describe('a commit that is not on disk yet', () => {
     expect(storage.reads.keptAnswer('p', 'name')).toEqual(KEPT);
   });
 
+  it('is waited for by whoever reads the tree and what is stored as of one moment', async () => {
+    const log = slow();
+    await log.settled();
+    const first = log.record(DRAFT, () => undefined);
+    await flushed(1);
+    const sizes: (readonly [number, number])[] = [];
+    const settled = log.settled().then(() => sizes.push([log.size, storage.head().frontier.size]));
+    const second = log.record(DRAFT, () => undefined);
+    await turns();
+    expect(sizes).toEqual([]);
+    flushes[0]?.end();
+    await Promise.all([first, settled]);
+    expect(sizes).toEqual([[1, 1]]);
+    await flushed(2);
+    flushes[1]?.end();
+    await second;
+  });
+
   it('is waited for by an entry that tells how far the log is', async () => {
     const log = slow();
     const first = log.record(DRAFT, () => undefined);
