@@ -52,6 +52,21 @@ describe('the database', () => {
     writer.close();
   });
 
+  it('is not opened while a reader keeps from it what was committed before', () => {
+    const before = openForWriting(folder);
+    const reader = openForReading(folder);
+    reader.db.exec('BEGIN');
+    reader.db.prepare('SELECT * FROM meta').all();
+    before.db.exec("INSERT INTO meta VALUES ('c', 'd')");
+    before.close();
+    expect(() => openForWriting(folder)).toThrow(/another process reads .* start again/);
+    reader.db.exec('COMMIT');
+    const after = openForWriting(folder);
+    expect(after.db.prepare("SELECT value FROM meta WHERE name = 'c'").get()).toEqual({ value: 'd' });
+    reader.close();
+    after.close();
+  }, 30_000);
+
   it('is not opened by an older version, nor read where there is none', () => {
     openForWriting(folder).close();
     const db = new DatabaseSync(path.join(folder, DATABASE_FILE));

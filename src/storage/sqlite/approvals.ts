@@ -57,8 +57,8 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
       status: row.status,
       source: { address: source.address, mtls: source.mtls },
       votes: votes.of(row.id),
-      ...(row.result !== null && { result: readResult(row.id, row.result) }),
       ...(row.note !== null && { note: row.note }),
+      ...(row.result !== null && readResult(row.result)),
     };
   };
 
@@ -97,8 +97,12 @@ export function requestTable(db: DatabaseSync): RequestReads & RequestWrites {
   };
 }
 
-function readResult(id: string, kept: string): JsonValue {
-  return JSON.parse(readChecksummed(kept, `the result of request ${id}`)) as JsonValue;
+/** Of one that was changed on disk nothing is given out but that: a list of requests is not refused for it. */
+function readResult(kept: string): { readonly result: JsonValue } | { readonly note: string } {
+  const text = readChecksummed(kept);
+  return text === undefined
+    ? { note: 'its result was changed on disk and is not given out' }
+    : { result: JSON.parse(text) as JsonValue };
 }
 
 export function proposalTable(db: DatabaseSync): ProposalReads & ProposalWrites {

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { CountersignError } from '../../errors.ts';
 
 const CHECKSUM_LENGTH = 65;
 
@@ -8,9 +7,8 @@ export function checksummed(text: string): string {
   return `${hash('sha256', text)} ${text}`;
 }
 
-/** The text. Throws `internal` where it is not what was written. */
-export function readChecksummed(kept: string, what: string): string {
+/** The text, or undefined where it is not what was written. */
+export function readChecksummed(kept: string): string | undefined {
   const text = kept.slice(CHECKSUM_LENGTH);
-  if (checksummed(text) !== kept) throw new CountersignError('internal', `${what} was changed on disk`);
-  return text;
+  return checksummed(text) === kept ? text : undefined;
 }

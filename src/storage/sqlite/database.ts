@@ -64,8 +64,7 @@ function openDatabase(file: string): DatabaseSync {
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
     `);
     migrate(db, file);
-    // What a process before this one has committed and not flushed is read from here on as if it had been: now it is.
-    truncateWal(db);
+    moveWal(db, file);
     db.exec('PRAGMA synchronous = NORMAL');
     return db;
   } catch (error) {
@@ -78,6 +77,20 @@ function openDatabase(file: string): DatabaseSync {
       error,
     );
   }
+}
+
+/**
+ * What a process before this one has committed and not flushed is read from here on as if it had been: so it is copied
+ * into the database, and that flushed. Where a flush has failed before, nothing less is enough: the system takes the
+ * log's pages for written.
+ */
+function moveWal(db: DatabaseSync, file: string): void {
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy !== 0)
+    throw new CountersignError(
+      'unavailable',
+      `another process reads ${file} and keeps its write-ahead log from being moved into it: wait for it, or end it, and start again`,
+    );
 }
 
 /** Neither on half a restore nor, as if there had been none, on a new directory in its place. */
