@@ -1,4 +1,4 @@
-import { pbkdf2, pbkdf2Sync, randomBytes, scrypt } from 'node:crypto';
+import { pbkdf2, randomBytes, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { argon2id, hash as argon2Hash } from 'argon2';
@@ -299,14 +299,5 @@ async function deriveArgon2id(
     });
   } finally {
     wipe(copy);
-    overwriteFreed(dklen);
   }
-}
-
-/**
- * The package frees its own copy of the key as it is. Memory of that size is taken, as the allocator gives the last that was
- * freed first, and overwritten with what is derived from nothing.
- */
-function overwriteFreed(bytes: number): void {
-  Array.from({ length: 16 }, (_, i) => pbkdf2Sync('', String(i), 1, bytes, 'sha256'));
 }
