@@ -1,13 +1,12 @@
 import { pbkdf2, randomBytes, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { argon2id, hash as argon2Hash } from 'argon2';
 import { z } from 'zod';
 import { wipe } from '../bytes.ts';
 import { CountersignError, invalidField } from '../errors.ts';
 import { parseWith } from '../schema.ts';
 import { allocSecret } from './envelope.ts';
-import type { ScryptJob } from './kdf-worker.ts';
+import type { KdfJob } from './kdf-worker.ts';
 
 const MIB = 2 ** 20;
 
@@ -221,7 +220,8 @@ async function derive(password: Uint8Array, params: KdfParams): Promise<Buffer> 
   const saltBytes = Buffer.from(params.salt, 'hex');
   try {
     if (params.kdf === 'scrypt') return await deriveScrypt(password, saltBytes, params);
-    if (params.kdf === 'argon2id') return await deriveArgon2id(password, saltBytes, params);
+    // Node's asynchronous argon2 leaves its copy of the password in freed memory; the other makes none.
+    if (params.kdf === 'argon2id') return await deriveInWorker(password, saltBytes, params);
     return await promisify(pbkdf2)(password, saltBytes, params.c, params.dklen, 'sha256');
   } catch (error) {
     throw new CountersignError('unavailable', `the ${params.kdf} derivation did not finish`, [], error);
@@ -231,7 +231,7 @@ async function derive(password: Uint8Array, params: KdfParams): Promise<Buffer> 
 function deriveScrypt(password: Uint8Array, saltBytes: Buffer, params: ScryptParams): Promise<Buffer> {
   const { n, r, p, dklen } = params;
   // OpenSSL refuses N >= 2^(128·r/8) after RFC 7914 section 2 (see its errata), yet such files exist.
-  if (n >= 2 ** (16 * r)) return deriveScryptInWorker(password, saltBytes, params);
+  if (n >= 2 ** (16 * r)) return deriveInWorker(password, saltBytes, params);
   const maxmem = scryptMemory(n, r, p);
   return new Promise((resolve, reject) => {
     scrypt(password, saltBytes, dklen, { N: n, r, p, maxmem }, (error, key) =>
@@ -241,13 +241,14 @@ function deriveScrypt(password: Uint8Array, saltBytes: Buffer, params: ScryptPar
 }
 
 /** The password goes and the key returns in shared memory, so that no message leaves a copy that nobody wipes. */
-async function deriveScryptInWorker(
+async function deriveInWorker(
   password: Uint8Array,
-  saltBytes: Buffer,
-  { n, r, p, dklen }: ScryptParams,
+  salt: Buffer,
+  params: ScryptParams | Argon2Params,
 ): Promise<Buffer> {
+  const { dklen } = params;
   const memory = new Uint8Array(new SharedArrayBuffer(password.length + dklen));
-  const job: ScryptJob = { memory, passwordLength: password.length, salt: saltBytes, n, r, p, dklen };
+  const job: KdfJob = { memory, passwordLength: password.length, saltBytes: salt, params };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   try {
     memory.set(password);
@@ -272,32 +273,7 @@ function finished(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject);
     worker.once('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`the scrypt worker ended with code ${code}`)),
+      code === 0 ? resolve() : reject(new Error(`the worker ended with code ${code}`)),
     );
   });
-}
-
-async function deriveArgon2id(
-  password: Uint8Array,
-  saltBytes: Buffer,
-  { memoryKiB, iterations, parallelism, dklen }: Argon2Params,
-): Promise<Buffer> {
-  const copy = allocSecret(password.length);
-  try {
-    copy.set(password);
-    // The package calls Buffer.from on the password: of a Buffer that is a copy in Node's shared pool that
-    // nobody wipes, of an ArrayBuffer it is a view.
-    return await argon2Hash(copy.buffer as unknown as Buffer, {
-      raw: true,
-      type: argon2id,
-      version: 0x13,
-      memoryCost: memoryKiB,
-      timeCost: iterations,
-      parallelism,
-      hashLength: dklen,
-      salt: saltBytes,
-    });
-  } finally {
-    wipe(copy);
-  }
 }
