@@ -120,6 +120,7 @@ describe('the signer process', () => {
     await killSigner();
     const reasons = async (): Promise<string> => (await ready()).body.reasons.join();
     expect(await until(async () => (await reasons()) === SEALED, 30_000)).toBe(true);
+    expect(await ready()).toEqual({ status: 503, body: { ready: false, reasons: [SEALED] } });
     expect(expectStatus(503, await post('sealed')).code).toBe('sealed');
 
     expectStatus(200, await service.admin.post('/v1/sys/unseal', {}));

@@ -1,20 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wipe } from '../../src/bytes.ts';
-import { openSecret } from '../../src/keystore/envelope.ts';
 import { deriveKey } from '../../src/keystore/kdf.ts';
 import { openWith } from '../../src/keystore/seal.ts';
 import { combineShares } from '../../src/keystore/shamir.ts';
 import { parseShare } from '../../src/keystore/share.ts';
 import { addressOf, publicKeyOf } from '../../src/secp256k1.ts';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
-import { keyTables } from '../../src/storage/sqlite/keys.ts';
 import { sealTables } from '../../src/storage/sqlite/system.ts';
 import { expectStatus, startService, until, type KeyAnswer, type RunningService } from '../service.ts';
+import { openSecrets, type Opened } from './opened.ts';
 import { present, scan, whyNotReadable, type Found } from './memory-scan.ts';
 
 const SIGNATURES = 200;
@@ -44,7 +41,7 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
 
   describe('of the service', () => {
     let service: RunningService;
-    let secrets: Secrets;
+    let secrets: Opened;
 
     beforeAll(async () => {
       service = await startService({ logLevel: 'info' });
@@ -197,43 +194,7 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
   });
 });
 
-/** What must be in the signer process only, while it is unsealed. A type and not an interface: it is scanned by name. */
-type Secrets = {
-  /** Of the demo key, which the service has generated. */
-  readonly privateKey: Buffer;
-  /** Of the first and only term. */
-  readonly kek: Buffer;
-  /** The file beside the data. */
-  readonly sealKey: Buffer;
-  /** Ed25519 seed of the log. */
-  readonly logKey: Buffer;
-};
-
 /** Opens what is sealed in a data directory, as somebody with a copy of it would. */
-async function openSecrets(data: string): Promise<Secrets> {
-  const sealKey = readFileSync(path.join(data, 'seal.key'));
-  const { db, close } = openForReading(data);
-  try {
-    const { config, keyring: sealed } = sealTables(db).seal()!;
-    const keyring = await openWith(config, sealKey, sealed);
-    const kekOf = (term: number): Buffer => keyring.kek(term);
-    const keys = keyTables(db);
-    const [key] = keys.keys();
-    const { version, address } = key!.versions[0]!;
-    const identity = { keyId: key!.id, version, curve: 'secp256k1', address } as const;
-    const log = sealTables(db).logKey()!;
-    const logIdentity = { keyId: 'audit-log', version: 1, curve: 'ed25519', address: log.publicKey } as const;
-    return {
-      privateKey: openSecret(kekOf, identity, keys.sealedKey(key!.id, version)),
-      kek: keyring.kek(1),
-      sealKey,
-      logKey: openSecret(kekOf, logIdentity, log.sealed),
-    };
-  } finally {
-    close();
-  }
-}
-
 /** The key that the passphrase becomes, and the KEK that it opens. */
 async function openWrapped(data: string, passphrase: string): Promise<{ wrappingKey: Buffer; kek: Buffer }> {
   const { db, close } = openForReading(data);

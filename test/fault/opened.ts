@@ -6,16 +6,20 @@ import { openForReading } from '../../src/storage/sqlite/database.ts';
 import { keyTables } from '../../src/storage/sqlite/keys.ts';
 import { sealTables } from '../../src/storage/sqlite/system.ts';
 
-/** What a data directory with a file seal keeps secret. Who opens it wipes it. */
-export interface Opened {
-  /** Of version 1 of its first key, or of the key that is named. */
+/**
+ * What must be in the signer process only, while it is unsealed; whoever opens it wipes it. A type and not an interface: it
+ * is scanned by name.
+ */
+export type Opened = {
+  /** Of version 1 of the first key. */
   readonly privateKey: Buffer;
   readonly kek: Buffer;
   readonly sealKey: Buffer;
   readonly logKey: Buffer;
-}
+};
 
-export async function openSecrets(data: string, keyName?: string): Promise<Opened> {
+/** Of a data directory with a file seal. */
+export async function openSecrets(data: string): Promise<Opened> {
   const sealKey = readFileSync(path.join(data, 'seal.key'));
   const { db, close } = openForReading(data);
   try {
@@ -23,7 +27,7 @@ export async function openSecrets(data: string, keyName?: string): Promise<Opene
     const keyring = await openWith(config, sealKey, sealed);
     const kekOf = (term: number): Buffer => keyring.kek(term);
     const keys = keyTables(db);
-    const key = [...keys.keys()].find(({ name }) => keyName === undefined || name === keyName)!;
+    const key = keys.keys()[0]!;
     const { version, address } = key.versions[0]!;
     const identity = { keyId: key.id, version, curve: 'secp256k1', address } as const;
     const log = sealTables(db).logKey()!;
