@@ -1,8 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { CountersignError } from '../../errors.ts';
 import type { IdempotencyReads, IdempotencyWrites, KeptAnswer } from '../../http/idempotency.ts';
 import type { Charged } from '../../policy/ledger.ts';
 import type { RotationReads } from '../../rotation/rotation.ts';
 import type { NonceReads, NonceSlot, NonceWrites, SignedClaim } from '../../signer/nonces.ts';
+import { checksummed, readChecksummed } from './checksummed.ts';
 
 interface ClaimRow {
   digest: string;
@@ -95,10 +97,16 @@ export function idempotencyTable(db: DatabaseSync): IdempotencyReads & Idempoten
   return {
     keptAnswer: (principalId, name) => {
       const row = find.get(principalId, name) as KeptAnswer | undefined;
-      return row;
+      if (row === undefined || row.answer === null) return row;
+      const answer = readChecksummed(row.answer);
+      if (answer === undefined) {
+        const what = `the answer kept for a repeat (audit entry ${row.entry})`;
+        throw new CountersignError('internal', `${what} was changed on disk`);
+      }
+      return { ...row, answer };
     },
     keepAnswer: (principalId, name, { fingerprint, entry, answer }, time) => {
-      save.run(principalId, name, fingerprint, entry, answer, time);
+      save.run(principalId, name, fingerprint, entry, answer === null ? null : checksummed(answer), time);
     },
     forgetAnswersBefore: (time) => {
       forget.run(time);
