@@ -48,7 +48,7 @@ export async function fill(directory: string, from: number, { keys, entries }: F
       const key = used[i % used.length]!;
       const slot = { keyId: key.id, version: 1, chainId: '31337', nonce: `${i}` };
       return log.record(signed(key, i), (tx) =>
-        tx.saveNonceClaim(slot, {
+        tx.addNonceClaim(slot, {
           digest: toHex(randomBytes(32)),
           effects: '',
           maxFee: 2_000_000_000n,

@@ -3,6 +3,7 @@ import { canonicalize } from '../jcs.ts';
 import { CountersignError } from '../errors.ts';
 import type { Transaction } from '../intent/intent.ts';
 import type { Charged } from '../policy/ledger.ts';
+import { SignedNonces } from './signed-nonces.ts';
 
 /** One place in an account's history: at most one effect may ever be signed for it. */
 export interface NonceSlot {
@@ -38,14 +39,13 @@ export interface NonceReads {
 }
 
 export interface NonceWrites extends NonceReads {
-  saveNonceClaim(slot: NonceSlot, claim: SignedClaim): void;
+  /** Throws `nonce_conflict` when there is one. */
+  addNonceClaim(slot: NonceSlot, claim: SignedClaim): void;
+  replaceNonceClaim(slot: NonceSlot, claim: SignedClaim): void;
 }
 
 /** The oldest of more are forgotten, which charges more and never less. */
 const MAX_CHARGES = 64;
-
-/** So many accounts are remembered; each takes about a hundred bytes. */
-const MAX_ACCOUNTS = 10_000;
 
 export function claimOf(transaction: Transaction, digest: Buffer, sender: string): NonceClaim {
   const { to, value, data } = transaction;
@@ -96,8 +96,7 @@ export interface Reservation {
 export class NonceGuard {
   readonly #reads: NonceReads;
   readonly #inFlight = new Map<string, NonceClaim[]>();
-  /** The highest nonce of an account, or more: above it nothing was signed, and nothing has to be looked for. */
-  readonly #newest = new Map<string, bigint>();
+  readonly #nonces = new SignedNonces();
 
   constructor(reads: NonceReads) {
     this.#reads = reads;
@@ -126,11 +125,12 @@ export class NonceGuard {
     this.#inFlight.set(name, [...held, claim]);
     return {
       commit: (tx, charged) => {
-        const now = tx.nonceClaim(slot);
+        const now = this.#signed(slot, tx);
         if (now !== undefined && !mayFollow(now, claim)) throw conflict(slot);
         const charges = [...(now?.charges ?? []), ...charged].slice(-MAX_CHARGES);
-        tx.saveNonceClaim(slot, { ...claim, charges });
-        this.#raise(account, BigInt(slot.nonce));
+        if (now === undefined) tx.addNonceClaim(slot, { ...claim, charges });
+        else tx.replaceNonceClaim(slot, { ...claim, charges });
+        this.#nonces.add(account, BigInt(slot.nonce));
       },
       release: () => {
         const rest = (this.#inFlight.get(name) ?? []).filter((other) => other !== claim);
@@ -140,20 +140,11 @@ export class NonceGuard {
     };
   }
 
-  #signed(slot: NonceSlot): SignedClaim | undefined {
-    const account = accountOf(slot);
-    let newest = this.#newest.get(account);
-    if (newest === undefined) {
-      newest = BigInt(this.#reads.newestNonce(slot) ?? -1);
-      if (this.#newest.size >= MAX_ACCOUNTS) this.#newest.clear();
-      this.#newest.set(account, newest);
-    }
-    return BigInt(slot.nonce) > newest ? undefined : this.#reads.nonceClaim(slot);
-  }
-
-  #raise(account: string, nonce: bigint): void {
-    const newest = this.#newest.get(account);
-    if (newest !== undefined && newest < nonce) this.#newest.set(account, nonce);
+  #signed(slot: NonceSlot, reads: NonceReads = this.#reads): SignedClaim | undefined {
+    const newest = (): bigint => BigInt(reads.newestNonce(slot) ?? -1);
+    return this.#nonces.mayHave(accountOf(slot), BigInt(slot.nonce), newest)
+      ? reads.nonceClaim(slot)
+      : undefined;
   }
 }
 

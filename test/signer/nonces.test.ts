@@ -86,7 +86,14 @@ describe('the nonce guard', () => {
           .map(({ nonce }) => BigInt(nonce))
           .reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined)
           ?.toString(),
-      saveNonceClaim: (slot: NonceSlot, saved: SignedClaim) => void stored.set(name(slot), saved),
+      addNonceClaim: (slot: NonceSlot, added: SignedClaim) => {
+        expect(stored.has(name(slot))).toBe(false);
+        stored.set(name(slot), added);
+      },
+      replaceNonceClaim: (slot: NonceSlot, later: SignedClaim) => {
+        expect(stored.has(name(slot))).toBe(true);
+        stored.set(name(slot), later);
+      },
     };
     return { guard: new NonceGuard(tx), stored, tx };
   }

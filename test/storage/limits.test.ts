@@ -108,9 +108,12 @@ describe('the claims of nonces', () => {
       charges: [charged(60, 60, MAX), charged(120, 300, 1n, { scope: '-' })],
     };
     expect(storage.reads.nonceClaim(slot)).toBeUndefined();
-    storage.commit((tx) => tx.saveNonceClaim(slot, claim));
+    storage.commit((tx) => tx.addNonceClaim(slot, claim));
     expect(storage.reads.nonceClaim(slot)).toEqual(claim);
-    storage.commit((tx) => tx.saveNonceClaim(slot, { ...claim, charges: [] }));
+    expect(() => storage.commit((tx) => tx.addNonceClaim(slot, claim))).toThrow(
+      expect.objectContaining({ code: 'nonce_conflict' }),
+    );
+    storage.commit((tx) => tx.replaceNonceClaim(slot, { ...claim, charges: [] }));
     expect(storage.reads.nonceClaim(slot)).toEqual({ ...claim, charges: [] });
   });
 
@@ -119,13 +122,13 @@ describe('the claims of nonces', () => {
     const claim = { digest: '', effects: '', maxFee: 0n, maxPriorityFee: 0n, cancel: false, charges: [] };
     expect(storage.reads.newestNonce(account)).toBeUndefined();
     const sign = (nonce: string): void => {
-      storage.commit((tx) => tx.saveNonceClaim({ ...account, nonce }, claim));
+      storage.commit((tx) => tx.addNonceClaim({ ...account, nonce }, claim));
       expect(storage.reads.nonceClaim({ ...account, nonce })).toEqual(claim);
     };
     for (const nonce of ['0', '10', '9']) sign(nonce);
     expect(storage.reads.newestNonce(account)).toBe('10');
     for (const nonce of ['18446744073709551614', '99']) sign(nonce);
-    storage.commit((tx) => tx.saveNonceClaim({ ...account, chainId: '5', nonce: '0' }, claim));
+    storage.commit((tx) => tx.addNonceClaim({ ...account, chainId: '5', nonce: '0' }, claim));
     expect(storage.reads.newestNonce(account)).toBe('18446744073709551614');
     expect(storage.reads.newestNonces('k', 1)).toEqual([
       { chainId: '1', nonce: '18446744073709551614' },

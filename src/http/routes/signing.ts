@@ -12,6 +12,7 @@ import { toJsonSchema } from '../openapi.ts';
 import { requireReleasable, untilReleasable } from '../release.ts';
 import { route, type Route, type RouteContext } from '../route.ts';
 import type { Service } from '../service.ts';
+import { Places } from '../places.ts';
 import {
   breakGlassSchema,
   nameSchema,
@@ -25,8 +26,10 @@ const tag = 'Signing';
 
 /** Each item is a request of its own; this bounds how long one call takes. */
 const MAX_BATCH_ITEMS = 1_000;
-/** Items of a batch that are under way at once: enough to share commits, and room for other callers. */
-const BATCH_WIDTH = 32;
+/** Items of a batch that are under way at once: a batch of many leaves room for others. */
+const BATCH_WIDTH = 128;
+/** Items of all batches that are under way at once: enough to share commits, and room for who asks for one signature. */
+const BATCHED = 384;
 
 const SUMMARY: { readonly [operation in Operation]: string } = {
   transaction: 'Sign a transaction',
@@ -148,6 +151,8 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
     ),
   );
 
+  const places = new Places(BATCHED);
+
   const item = async (
     raw: unknown,
     { act, kept }: { readonly act: RouteContext['act']; readonly kept: Answer | undefined },
@@ -219,14 +224,12 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         return { act, kept: key && findKeptAnswer(service.reads, key) };
       });
       const answers: Answer[] = [];
-      for (let start = 0; start < items.length; start += BATCH_WIDTH) {
-        const slice = begun.slice(start, start + BATCH_WIDTH);
-        const underWay = slice.map((part, offset) => {
-          const index = start + offset;
-          return item(items[index], part, context, `items.${index}`);
-        });
-        answers.push(...(await Promise.all(underWay)));
-      }
+      const rest = begun.entries();
+      const next = async (): Promise<void> => {
+        for (const [index, part] of rest)
+          answers[index] = await places.within(() => item(items[index], part, context, `items.${index}`));
+      };
+      await Promise.all(Array.from({ length: BATCH_WIDTH }, next));
       // Some were signed while others waited: what could not be signed now is not given out now.
       return { items: answers.map((answer) => released(answer, context)) };
     },

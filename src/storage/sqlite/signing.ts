@@ -5,6 +5,7 @@ import type { Charged } from '../../policy/ledger.ts';
 import type { RotationReads } from '../../rotation/rotation.ts';
 import type { NonceReads, NonceSlot, NonceWrites, SignedClaim } from '../../signer/nonces.ts';
 import { checksummed, readChecksummed } from './checksummed.ts';
+import { isUniqueViolation } from './database.ts';
 
 interface ClaimRow {
   digest: string;
@@ -25,7 +26,8 @@ export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites & Pick<Ro
   const ofVersion = db.prepare(
     'SELECT chain_id, max(nonce) AS nonce FROM nonces WHERE key_id = ? AND version = ? GROUP BY chain_id',
   );
-  const save = db.prepare('INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const add = db.prepare('INSERT INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const replace = db.prepare('REPLACE INTO nonces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
 
   return {
     nonceClaim: ({ keyId, version, chainId, nonce }: NonceSlot): SignedClaim | undefined => {
@@ -48,13 +50,28 @@ export function nonceTable(db: DatabaseSync): NonceReads & NonceWrites & Pick<Ro
       (ofVersion.all(keyId, version) as { chain_id: string; nonce: string }[]).map(
         ({ chain_id: chainId, nonce }) => ({ chainId, nonce: unpadded(nonce) }),
       ),
-    saveNonceClaim: ({ keyId, version, chainId, nonce }, claim) => {
-      const { digest, effects, maxFee, maxPriorityFee, cancel, charges } = claim;
-      const fees = [maxFee.toString(), maxPriorityFee.toString()] as const;
-      const rest = [cancel ? 1 : 0, chargesToJson(charges)] as const;
-      save.run(keyId, version, chainId, padded(nonce), digest, effects, ...fees, ...rest);
+    addNonceClaim: (slot, claim) => {
+      try {
+        add.run(...rowOf(slot, claim));
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+        const what = `something was signed with nonce ${slot.nonce} on chain ${slot.chainId} already`;
+        throw new CountersignError('nonce_conflict', what, [], error);
+      }
+    },
+    replaceNonceClaim: (slot, claim) => {
+      replace.run(...rowOf(slot, claim));
     },
   };
+}
+
+function rowOf(
+  { keyId, version, chainId, nonce }: NonceSlot,
+  { digest, effects, maxFee, maxPriorityFee, cancel, charges }: SignedClaim,
+): (string | number)[] {
+  const fees = [maxFee.toString(), maxPriorityFee.toString()] as const;
+  const rest = [cancel ? 1 : 0, chargesToJson(charges)] as const;
+  return [keyId, version, chainId, padded(nonce), digest, effects, ...fees, ...rest];
 }
 
 /** A nonce is below 2^64 (EIP-2681), which has 20 digits. */

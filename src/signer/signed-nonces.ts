@@ -1,0 +1,70 @@
+/** So many accounts are remembered; each takes about a hundred bytes. */
+const MAX_ACCOUNTS = 100_000;
+/** So many nonces above the floor of one account, and so many accounts that have some. */
+const MAX_ABOVE = 512;
+const MAX_SPARSE = 64;
+
+/**
+ * Which nonces have certainly not been signed, so that what was signed for them need not be looked for: those above an
+ * account's floor, but for the ones that are remembered. (Who asks for many at once is not served in their order.)
+ */
+export class SignedNonces {
+  readonly #floors = new Map<string, bigint>();
+  readonly #above = new Map<string, Set<bigint>>();
+
+  /** @param newest reads the highest nonce that was signed; -1 where none was */
+  mayHave(account: string, nonce: bigint, newest: () => bigint): boolean {
+    let floor = this.#floors.get(account);
+    if (floor === undefined) {
+      floor = newest();
+      forgetFirst(this.#floors, MAX_ACCOUNTS, (oldest) => this.#above.delete(oldest));
+      this.#floors.set(account, floor);
+    }
+    return nonce <= floor || this.#above.get(account)?.has(nonce) === true;
+  }
+
+  /** To be called before anybody is told that it was signed; that it was not after all does no harm. */
+  add(account: string, nonce: bigint): void {
+    const floor = this.#floors.get(account);
+    // Else it is read when it is needed.
+    if (floor === undefined || nonce <= floor) return;
+    if (nonce === floor + 1n) this.#floors.set(account, this.#absorb(account, nonce));
+    else this.#remember(account, nonce);
+  }
+
+  /** The floor that follows when all up to `nonce` may have been signed. */
+  #absorb(account: string, nonce: bigint): bigint {
+    const above = this.#above.get(account);
+    let floor = nonce;
+    while (above?.delete(floor + 1n) === true) floor++;
+    if (above?.size === 0) this.#above.delete(account);
+    return floor;
+  }
+
+  #remember(account: string, nonce: bigint): void {
+    const above = this.#above.get(account);
+    if (above === undefined) {
+      forgetFirst(this.#above, MAX_SPARSE, (oldest, nonces) => this.#floors.set(oldest, highest(nonces)));
+      this.#above.set(account, new Set([nonce]));
+      return;
+    }
+    above.add(nonce);
+    if (above.size <= MAX_ABOVE) return;
+    this.#above.delete(account);
+    this.#floors.set(account, highest(above));
+  }
+}
+
+function forgetFirst<T>(map: Map<string, T>, most: number, forget: (name: string, value: T) => void): void {
+  if (map.size < most) return;
+  const [first] = map;
+  if (first === undefined) return;
+  map.delete(first[0]);
+  forget(...first);
+}
+
+function highest(nonces: ReadonlySet<bigint>): bigint {
+  let most = -1n;
+  for (const nonce of nonces) if (nonce > most) most = nonce;
+  return most;
+}
