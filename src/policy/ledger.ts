@@ -190,6 +190,8 @@ export class LimitLedger {
   }
 
   #evict(): void {
+    // Not begun in vain: a map looks for its first member through the places of all that were taken out before it.
+    if (this.#size <= this.#maxBuckets) return;
     for (const [name, { size }] of this.#windows) {
       if (this.#size <= this.#maxBuckets || this.#windows.size === 1) return;
       this.#windows.delete(name);

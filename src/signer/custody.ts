@@ -61,7 +61,8 @@ export type BeforeSealing = (count: number) => void;
 export class Custody {
   readonly #signer: SignerLink;
   readonly #beforeSealing: BeforeSealing;
-  readonly #handles = new Map<string, Buffer>();
+  /** By key and version; numbers, as there may be a hundred thousand. */
+  readonly #handles = new Map<string, number>();
   #nextHandle = 1;
   #unsealed = false;
   #lost = false;
@@ -236,7 +237,7 @@ export class Custody {
     if (handle === undefined) return;
     this.#handles.delete(name);
     try {
-      await this.#signer.request(REQUEST.unload, [handle]);
+      await this.#signer.request(REQUEST.unload, [handleBytes(handle)]);
     } catch (error) {
       // Gone, or about to be killed because it hangs.
       if (!(error instanceof CountersignError && error.code === 'unavailable')) throw error;
@@ -259,7 +260,7 @@ export class Custody {
     const name = `${keyId}/${version}`;
     const known = this.#handles.get(name);
     if (known === undefined) return this.#openAndUse(name, material, kind, fields, timeoutMs);
-    return this.#signer.request(kind, [known, ...fields], timeoutMs);
+    return this.#signer.request(kind, [handleBytes(known), ...fields], timeoutMs);
   }
 
   async #openAndUse(
@@ -269,18 +270,17 @@ export class Custody {
     fields: readonly Uint8Array[],
     timeoutMs?: number,
   ): Promise<readonly Uint8Array[]> {
-    const handle = Buffer.alloc(4);
-    handle.writeUInt32BE(this.#nextHandle++);
+    const handle = this.#nextHandle++;
     this.#handles.set(name, handle);
     const loaded = this.#signer
-      .request(REQUEST.load, [handle, json(identity), sealed])
+      .request(REQUEST.load, [handleBytes(handle), json(identity), sealed])
       .catch((error: unknown) => {
         if (this.#handles.get(name) === handle) this.#handles.delete(name);
         throw error;
       });
     const [load, answer] = await Promise.allSettled([
       loaded,
-      this.#signer.request(kind, [handle, ...fields], timeoutMs),
+      this.#signer.request(kind, [handleBytes(handle), ...fields], timeoutMs),
     ]);
     if (load.status === 'rejected') throw load.reason;
     if (answer.status === 'rejected') throw answer.reason;
@@ -302,6 +302,12 @@ export function sealedKey(
     ...(weakness !== undefined && weakness.length > 0 && { weakness: asBuffer(weakness).toString('utf8') }),
     ...(facts !== undefined && { keystore: JSON.parse(asBuffer(facts).toString('utf8')) as KeystoreFacts }),
   };
+}
+
+function handleBytes(handle: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(handle);
+  return bytes;
 }
 
 function json(value: unknown): Buffer {

@@ -24,6 +24,8 @@ interface Waiting {
 const DIGEST_BYTES = 32;
 const PUBLIC_KEY_BYTES = 65;
 const WORTH_WAKING = 4;
+/** Its loop allocates hardly anything: what V8 would give it by default is never used, and some of it taken. */
+const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 };
 
 /** One checker thread with its ring, from its start to its end. */
 export class CheckerThread {
@@ -44,7 +46,7 @@ export class CheckerThread {
     const { control, records } = ringIn(memory);
     this.#control = control;
     this.#records = asBuffer(records);
-    this.#worker = new Worker(program, { workerData: memory, env: {} });
+    this.#worker = new Worker(program, { workerData: memory, env: {}, resourceLimits: LIMITS });
     this.#worker.once('error', (error) => this.end(`it failed: ${error.message}`));
     this.#worker.once('exit', (code) => this.end(`exit code ${code}`));
     this.#listen();
