@@ -40,8 +40,8 @@ export function unpackKey(text: PackedKey): Key {
   const json = bytes.toString('utf8', 1 + plain * VERSION_BYTES);
   const [id, name, tags, createdAt, primary, exportable, canary, more, rest] = JSON.parse(json) as Fields;
   const versions = rest.map(([version, origin, made, others], i) => {
-    const points = plain === 0 ? {} : pointsAt(bytes, 1 + i * VERSION_BYTES);
-    return { version, ...points, origin, createdAt: made, ...others } as KeyVersion;
+    const points = plain === 0 ? undefined : pointsAt(bytes, 1 + i * VERSION_BYTES);
+    return Object.assign(others, points, { version, origin, createdAt: made }) as KeyVersion;
   });
   return { id, name, tags, createdAt, primary, exportable, canary, ...more, versions };
 }
