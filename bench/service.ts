@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { FIFTY_RULES } from './fifty-rules.ts';
@@ -8,7 +8,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 /** Of the clock that /proc counts CPU time by. */
 const TICK_US = 10_000;
 
-/** A service of its own, in a fresh directory, under the policy of 50 rules. */
+/** A service of its own. */
 export interface BenchService {
   readonly host: string;
   readonly port: number;
@@ -33,12 +33,43 @@ export interface Rss {
   readonly signer: number;
 }
 
-export async function startBenchService(policy = FIFTY_RULES): Promise<BenchService> {
+export function makeData(policy = FIFTY_RULES): string {
   const data = path.join(mkdtempSync(path.join(tmpdir(), 'countersign-bench-')), 'data');
   mkdirSync(data, { mode: 0o700 });
   writeFileSync(path.join(data, 'policy.yaml'), policy, { mode: 0o600 });
+  return data;
+}
+
+export function removeData(data: string): void {
+  rmSync(path.dirname(data), { recursive: true, force: true });
+}
+
+/**
+ * The package as it is installed, which runs the build: a checkout runs its sources, and then each process and thread also
+ * holds what strips the types of them.
+ *
+ * @returns its folder, which the caller removes
+ */
+export function installPackage(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'countersign-package-'));
+  const run = (command: string, args: readonly string[]): string =>
+    execFileSync(command, args, { cwd: ROOT, encoding: 'utf8' });
+  run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', path.join(folder, 'dist')]);
+  const [, ...packages] = run('npm', ['ls', '--omit=dev', '--all', '--parseable']).trim().split('\n');
+  const parts = packages.map((directory) => path.relative(ROOT, directory));
+  // No links to outside of the folder: the signer process may read nothing there.
+  for (const part of ['bin', 'package.json', 'node_modules/.bin', ...parts])
+    cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true, verbatimSymlinks: true });
+  return folder;
+}
+
+/** With a data directory of its own where none is given, which goes with it. */
+export async function startBenchService(
+  given: { readonly data?: string; readonly installed?: string } = {},
+): Promise<BenchService> {
+  const { data = makeData(), installed = installPackage() } = given;
   const child = spawn(
-    path.join(ROOT, 'bin/countersign'),
+    path.join(installed, 'bin/countersign'),
     ['start', '--data', data, '--listen', '127.0.0.1:0', '--log-level', 'warn'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -60,7 +91,8 @@ export async function startBenchService(policy = FIFTY_RULES): Promise<BenchServ
     stop: async () => {
       child.kill('SIGTERM');
       await new Promise((resolve) => child.once('exit', resolve));
-      rmSync(path.dirname(data), { recursive: true });
+      if (given.data === undefined) removeData(data);
+      if (given.installed === undefined) rmSync(installed, { recursive: true });
     },
   };
 }
