@@ -2,7 +2,7 @@ import { completeFirstStart, loadNewestPolicy, type FirstStart } from './bootstr
 import { compose, type Parts, type TestHooks } from './composition.ts';
 import type { Config } from './config.ts';
 import { KEEP_ANSWERS_MS } from './http/idempotency.ts';
-import { startServer } from './http/server.ts';
+import { startServer, type RunningServer } from './http/server.ts';
 import type { Log } from './log.ts';
 import { Periodic } from './periodic.ts';
 import { USAGE_KEPT_MS } from './policy/ledger.ts';
@@ -37,6 +37,7 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
   const parts = compose(config, log, hooks);
   const { storage, audit, system, clock, sinks, outside, supervisor, checker, checkpointer, service } = parts;
   const { reads } = storage;
+  let server: RunningServer | undefined;
   try {
     await Promise.all([supervisor.start(), checker.start()]);
     const { time } = storage.head();
@@ -48,7 +49,8 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
     ];
     await outside.start(await checkpointer.current().catch(() => reads.latestCheckpoint()));
     // Before the first start is completed: a port that is taken must not use up what is said only once.
-    const server = await startServer(parts.app, config.listen, config.tls);
+    const listening = await startServer(parts.app, config.listen, config.tls);
+    server = listening;
     const { access, keys, seal, notReady } = service;
     const unsealed = !seal.sealed;
     const firstStart = await completeFirstStart(config, { reads, recorder: audit, access, keys, unsealed });
@@ -59,10 +61,10 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
     // Receivers know the old service's entries under the same indexes.
     parts.fence.whenLifted(() => sinks.start());
     const periodic = await startPeriodic(parts, log);
-    log.info('service.listening', { address: server.url });
+    log.info('service.listening', { address: listening.url });
 
     return {
-      url: server.url,
+      url: listening.url,
       firstStart,
       notes,
       notReady,
@@ -70,24 +72,33 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
         try {
           sinks.reload();
         } finally {
-          server.reload();
+          listening.reload();
         }
       },
       stop: async () => {
         supervisor.retire();
         parts.close();
-        await server.close(SHUTDOWN_GRACE_MS);
+        await listening.close(SHUTDOWN_GRACE_MS);
         periodic.stop();
         await stopParts(parts);
         log.info('service.stopped');
       },
     };
   } catch (error) {
-    checker.stop();
-    await supervisor.stop();
-    storage.close();
+    await abandon(parts, server);
     throw error;
   }
+}
+
+/** Ends what a start that failed has begun, whatever of it fails too: nothing of it may go on, nor keep the process alive. */
+async function abandon(parts: Parts, server: RunningServer | undefined): Promise<void> {
+  parts.close();
+  parts.checkpointer.stop();
+  parts.clock.stop();
+  await Promise.allSettled([server?.close(0), parts.outside.stop(undefined), parts.sinks.stop(0)]);
+  parts.checker.stop();
+  await parts.supervisor.stop();
+  parts.storage.close();
 }
 
 /** Makes the seal of a new directory, or opens what opens without a person. Returns what to tell whoever started it. */

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wipe } from '../../src/bytes.ts';
-import { deriveKey } from '../../src/keystore/kdf.ts';
 import { openWith } from '../../src/keystore/seal.ts';
 import { combineShares } from '../../src/keystore/shamir.ts';
 import { parseShare } from '../../src/keystore/share.ts';
@@ -11,7 +10,7 @@ import { addressOf, publicKeyOf } from '../../src/secp256k1.ts';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
 import { sealTables } from '../../src/storage/sqlite/system.ts';
 import { expectStatus, startService, until, type KeyAnswer, type RunningService } from '../service.ts';
-import { openSecrets, type Opened } from './opened.ts';
+import { openSecrets, openWrapped, type Opened } from './opened.ts';
 import { present, scan, whyNotReadable, type Found } from './memory-scan.ts';
 
 const SIGNATURES = 200;
@@ -193,20 +192,6 @@ describe.skipIf(refused !== undefined)(`memory${skipped}`, () => {
     });
   });
 });
-
-/** Opens what is sealed in a data directory, as somebody with a copy of it would. */
-/** The key that the passphrase becomes, and the KEK that it opens. */
-async function openWrapped(data: string, passphrase: string): Promise<{ wrappingKey: Buffer; kek: Buffer }> {
-  const { db, close } = openForReading(data);
-  try {
-    const { config, keyring } = sealTables(db).seal()!;
-    if (config.type !== 'passphrase') throw new Error(`the seal is of type ${config.type}`);
-    const opened = await openWith(config, Buffer.from(passphrase), keyring);
-    return { wrappingKey: await deriveKey(Buffer.from(passphrase), config.kdf), kek: opened.kek(1) };
-  } finally {
-    close();
-  }
-}
 
 /** What the shares hold, the key that they give, and the KEK that it opens. */
 async function openShared(

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openSecret } from '../../src/keystore/envelope.ts';
+import { deriveKey } from '../../src/keystore/kdf.ts';
 import { openWith } from '../../src/keystore/seal.ts';
 import { openForReading } from '../../src/storage/sqlite/database.ts';
 import { keyTables } from '../../src/storage/sqlite/keys.ts';
@@ -38,6 +39,22 @@ export async function openSecrets(data: string): Promise<Opened> {
       sealKey,
       logKey: openSecret(kekOf, logIdentity, log.sealed),
     };
+  } finally {
+    close();
+  }
+}
+
+/** The key that the passphrase becomes, and the KEK that it opens. */
+export async function openWrapped(
+  data: string,
+  passphrase: string,
+): Promise<{ wrappingKey: Buffer; kek: Buffer }> {
+  const { db, close } = openForReading(data);
+  try {
+    const { config, keyring } = sealTables(db).seal()!;
+    if (config.type !== 'passphrase') throw new Error(`the seal is of type ${config.type}`);
+    const opened = await openWith(config, Buffer.from(passphrase), keyring);
+    return { wrappingKey: await deriveKey(Buffer.from(passphrase), config.kdf), kek: opened.kek(1) };
   } finally {
     close();
   }
