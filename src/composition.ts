@@ -161,7 +161,6 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     signer: new CheckedSigner({ custody, checker, supervisor }),
     gate,
     log: audit,
-    load,
   });
   const rotation = createRotations({
     reads,

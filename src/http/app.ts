@@ -8,7 +8,7 @@ import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { Overloaded } from '../signer/signing-load.ts';
+import { Overloaded, type Turn } from '../signer/signing-load.ts';
 import { actorOf, type Admission } from './admission.ts';
 import { readBody } from './body.ts';
 import { Content, sendContent } from './content.ts';
@@ -88,12 +88,15 @@ export function createApp({
   async function answer({ route, params }: Found, exchange: Exchange): Promise<Reply> {
     const { req, requestId, arrived, query } = exchange;
     const visit = admission.visit(req, requestId);
+    let turn: Turn | undefined;
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
 
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
       if (route.signs === true) service.load.requireRoom();
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req);
+      // Many may have found room at once, and whoever is slow to send takes nobody's place.
+      if (route.signs === true) turn = service.load.enter();
       if (route.readsLog === true) {
         const draft = { actor: actorOf(caller), requestId };
         await logReads.record(draft, route.path, questionOf(route, { ...params, ...query }));
@@ -111,11 +114,14 @@ export function createApp({
           header: (name: string) => textOf(req.headers[name]),
           readmit: () => void admit(),
           problemOf: (error: unknown) => problemOf(error, requestId),
+          turn,
         };
         return route.run({ params, query, body }, context);
       });
     } catch (error) {
       throw await admission.refused(error, route, exchange.path, visit);
+    } finally {
+      turn?.end();
     }
   }
 

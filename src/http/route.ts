@@ -1,3 +1,4 @@
+import type { Turn } from '../signer/signing-load.ts';
 import { z } from 'zod';
 import type { Caller } from '../access/credentials.ts';
 import type { Role } from '../access/roles.ts';
@@ -82,6 +83,8 @@ export interface RouteContext {
   readonly readmit: () => void;
   /** What is said of an error inside a good answer. An error of ours is in the service's log then, too. */
   readonly problemOf: (error: unknown) => Problem;
+  /** Where the route `signs`: its place among those that wait for a signature. */
+  readonly turn: Turn | undefined;
 }
 
 export interface Route extends RouteSpec {

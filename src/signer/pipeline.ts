@@ -40,6 +40,8 @@ export interface Question extends AskedWith {
 export interface SignRequest extends Question {
   readonly requestId: string;
   readonly intent: Intent;
+  /** Told when the signature is there, or will not be. */
+  readonly turn?: { made(): void } | undefined;
 }
 
 export type SignTx = KeyWrites & NonceWrites & UsageWrites & DeniedWrites;
@@ -66,7 +68,6 @@ export interface SigningParts<Tx extends SignTx> {
   readonly signer: Pick<CheckedSigner, 'sign'>;
   readonly gate: ReleaseGate;
   readonly log: { announce(): () => void };
-  readonly load: { begin(): () => void };
 }
 
 /** From a canonical intent to a signature that may leave: decide, reserve, sign, log durably, answer. */
@@ -131,7 +132,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       }
       slot = claim && nonces.reserve(claim.slot, claim.claim);
       charge = ledger.reserve(charges);
-      const signature = await this.#make(keys.material(key, version), operation, preimage, digest);
+      const signature = await this.#make(request, keys.material(key, version), operation, preimage, digest);
       answer = await this.#release(act, asked, draft, { decision, signature, slot, charge });
     } catch (error) {
       if (error instanceof Overtaken && !last) throw error;
@@ -155,14 +156,16 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     return answer;
   }
 
-  async #make(...asked: Parameters<CheckedSigner['sign']>): Promise<RecoverableSignature> {
-    const { log, load, signer } = this.#parts;
+  async #make(
+    { turn }: SignRequest,
+    ...asked: Parameters<CheckedSigner['sign']>
+  ): Promise<RecoverableSignature> {
+    const { log, signer } = this.#parts;
     const arrived = log.announce();
-    const end = load.begin();
     try {
       return await signer.sign(...asked);
     } finally {
-      end();
+      turn?.made();
       arrived();
     }
   }

@@ -5,7 +5,7 @@ const INTERVAL_MS = 50;
 /** Without any signature for so many times the target, what is under way waits too long, whatever it waits for. */
 const STALLED = 12;
 /** So many may always be under way: below it, the rate is not known well enough to go by. */
-const LEAST = 256;
+const LEAST = 96;
 /** And never more than these, however suddenly they come. */
 const MOST = 1_000;
 
@@ -14,6 +14,14 @@ export class Overloaded extends CountersignError {
   constructor() {
     super('unavailable', 'more is asked than can be signed in time: nothing was decided; try again later');
   }
+}
+
+/** One request's place among those that wait for a signature. */
+export interface Turn {
+  /** Its signature is there, or will not be. */
+  made(): void;
+  /** It is answered, with a signature or without. To be called in any case. */
+  end(): void;
 }
 
 /**
@@ -55,16 +63,26 @@ export class SigningLoad {
     throw new Overloaded();
   }
 
-  /** A signature is being made; call the result, once, when it is there or will not be. */
-  begin(): () => void {
+  /** Takes a place. Throws `Overloaded`. */
+  enter(): Turn {
+    this.requireRoom();
     const begun = this.#now();
     if (this.#underWay++ === 0) this.#start(begun);
-    return () => {
-      const now = this.#now();
-      this.#underWay--;
-      this.#signed++;
-      this.#shortest = Math.min(this.#shortest, now - begun);
-      this.#look(now);
+    let waits = true;
+    return {
+      made: () => {
+        if (!waits) return;
+        waits = false;
+        this.#underWay--;
+        const now = this.#now();
+        this.#signed++;
+        this.#shortest = Math.min(this.#shortest, now - begun);
+        this.#look(now);
+      },
+      end: () => {
+        if (waits) this.#underWay--;
+        waits = false;
+      },
     };
   }
 

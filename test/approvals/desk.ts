@@ -32,7 +32,6 @@ import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline, type SignRequest } from '../../src/signer/pipeline.ts';
 import { matchTotp, newTotp } from '../../src/signer/process/totp.ts';
 import { Vault } from '../../src/signer/process/vault.ts';
-import { SigningLoad } from '../../src/signer/signing-load.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { SERVICE } from '../audit/memory-log.ts';
 
@@ -173,7 +172,6 @@ export function openDesk(policyText = POLICY): Desk {
       signer: { sign },
       gate: { requireOpen: () => undefined, covered: () => Promise.resolve(), isCovered: () => true },
       log,
-      load: new SigningLoad(20),
     });
     const approvals = new ApprovalService({
       reads,

@@ -19,7 +19,6 @@ import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline } from '../../src/signer/pipeline.ts';
 import type { SignerSupervisor } from '../../src/signer/supervisor.ts';
-import { SigningLoad } from '../../src/signer/signing-load.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { makeDirectory } from '../service.ts';
 
@@ -93,7 +92,6 @@ async function open({ supervisor, keyring }: Signer, directory: string, now: () 
     signer: new CheckedSigner({ custody, checker: CHECKER, supervisor }),
     gate: { requireOpen: () => undefined, covered: async () => undefined, isCovered: () => true },
     log,
-    load: new SigningLoad(20),
   });
   return { storage, act, keys, destruction, pipeline };
 }

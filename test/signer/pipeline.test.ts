@@ -31,7 +31,6 @@ import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline, type SignRequest } from '../../src/signer/pipeline.ts';
 import type { SignAnswer } from '../../src/signer/sign-answer.ts';
-import { SigningLoad } from '../../src/signer/signing-load.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { SERVICE } from '../audit/memory-log.ts';
 
@@ -152,7 +151,6 @@ function build(): void {
       isCovered: (index) => gate.isCovered(index),
     },
     log,
-    load: new SigningLoad(20),
   });
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SigningLoad } from '../../src/signer/signing-load.ts';
+import { SigningLoad, type Turn } from '../../src/signer/signing-load.ts';
 
 const unavailable = expect.objectContaining({ code: 'unavailable' }) as Error;
 
@@ -13,7 +13,7 @@ beforeEach(() => {
 
 /** A signer that makes one signature after the other, and callers that come at even times. */
 function run(signMs: number, everyMs: number, forMs: number): { waits: number[]; refused: number } {
-  const queue: { readonly came: number; readonly end: () => void }[] = [];
+  const queue: { readonly came: number; readonly turn: Turn }[] = [];
   const waits: number[] = [];
   const from = now;
   let refused = 0;
@@ -26,9 +26,9 @@ function run(signMs: number, everyMs: number, forMs: number): { waits: number[];
       now = comes;
       due += everyMs;
       try {
-        load.requireRoom();
+        const turn = load.enter();
         if (queue.length === 0) free = now;
-        queue.push({ came: now, end: load.begin() });
+        queue.push({ came: now, turn });
       } catch {
         refused++;
       }
@@ -36,7 +36,7 @@ function run(signMs: number, everyMs: number, forMs: number): { waits: number[];
       now = ends;
       free = now;
       const next = queue.shift()!;
-      next.end();
+      next.turn.made();
       waits.push(now - next.came);
     }
   }
@@ -83,26 +83,34 @@ describe('the load of signing', () => {
   });
 
   it('takes a burst whole', () => {
-    const ends = Array.from({ length: 1_000 }, () => {
-      load.requireRoom();
-      return load.begin();
-    });
-    for (const end of ends) {
+    const turns = Array.from({ length: 1_000 }, () => load.enter());
+    for (const turn of turns) {
       now += 0.1;
-      end();
+      turn.made();
     }
     load.requireRoom();
     expect(load.refused).toBe(0);
   });
 
   it('refuses while nothing is signed at all, and no longer', () => {
-    const ends = Array.from({ length: 260 }, () => load.begin());
+    const turns = Array.from({ length: 100 }, () => load.enter());
     now += 200;
     load.requireRoom();
     now += 100;
     expect(() => load.requireRoom()).toThrow(unavailable);
-    for (const end of ends) end();
+    expect(() => load.enter()).toThrow(unavailable);
+    for (const turn of turns) turn.made();
     load.requireRoom();
-    expect(load.refused).toBe(1);
+    expect(load.refused).toBe(2);
+  });
+
+  it('gives back a place once, whether a signature was made in it or not', () => {
+    const turns = Array.from({ length: 1_000 }, () => load.enter());
+    expect(() => load.enter()).toThrow(unavailable);
+    for (const turn of turns.slice(0, 500)) turn.made();
+    for (const turn of turns) turn.end();
+    for (const turn of turns) turn.made();
+    for (let i = 0; i < 1_000; i++) load.enter();
+    expect(() => load.enter()).toThrow(unavailable);
   });
 });

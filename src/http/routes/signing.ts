@@ -96,6 +96,7 @@ export function signingRoutes(service: Service, metrics: Metrics): Route[] {
         source: { address, mtls },
         ...target,
         intent,
+        turn: context.turn,
       });
       metrics.countSignature(intent.operation, statusOf(answer) === PENDING ? 'pending' : 'signed');
       return answer;
