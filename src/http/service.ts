@@ -52,7 +52,7 @@ export interface Service {
   readonly origin: string;
   readonly storageEngine: string;
   readonly reads: AccessReads & AuditReads & TreeReads & IdempotencyReads & PolicyReads & RequestReads;
-  readonly log: Recorder<ServiceTx> & GrowingLog;
+  readonly log: Recorder<ServiceTx> & GrowingLog & { settled(): Promise<void> };
   readonly checkpointer: Checkpointer;
   readonly gate: AuditGate;
   readonly outside: Outside;

@@ -13,7 +13,7 @@ const READERS = ['auditor', 'admin'] as const;
 
 const indexSchema = numberText(0);
 
-export function auditRoutes({ reads }: Service): Route[] {
+export function auditRoutes({ reads, log }: Service): Route[] {
   return [
     route(
       {
@@ -35,7 +35,9 @@ export function auditRoutes({ reads }: Service): Route[] {
         }),
         answer: { status: 200, description: 'A page.', schema: pageOf(auditEntryShape) },
       },
-      ({ query: { cursor, from, limit, order, ...filter } }) => {
+      async ({ query: { cursor, from, limit, order, ...filter } }) => {
+        // What a status tells of already has its entry here.
+        await log.settled();
         const start = cursor ?? from ?? (order === 'asc' ? 0 : Number.MAX_SAFE_INTEGER);
         const page = reads.entries({ ...filter, order, from: start, limit: limit + 1 });
         const next = page[limit];
@@ -56,7 +58,8 @@ export function auditRoutes({ reads }: Service): Route[] {
         params: z.strictObject({ index: indexSchema }),
         answer: { status: 200, description: 'The entry.', schema: auditEntryShape },
       },
-      ({ params: { index } }) => {
+      async ({ params: { index } }) => {
+        await log.settled();
         const entry = reads.entry(index);
         if (entry === undefined) throw new CountersignError('not_found', `the log has no entry ${index}`);
         return entryToJson(entry);
