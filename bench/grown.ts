@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { fill, type Filled } from './fill.ts';
 import { applyLoad } from './load.ts';
-import { measure, median, type Measured } from './measure.ts';
+import { measure, median, quantile, type Measured } from './measure.ts';
 import { batchOfTransfers, transfer } from './requests.ts';
 import {
   installPackage,
@@ -13,6 +13,8 @@ import {
 } from './service.ts';
 
 const ROUND_MS = 2_000;
+/** Before each round: who rested has its caches to fill first. */
+const SETTLE_MS = 300;
 const WARM_MS = 20_000;
 const FULL_MS = 8_000;
 const CONNECTIONS = 32;
@@ -28,6 +30,7 @@ export interface Growth extends Filled {
   readonly cpu: Pair<number>;
   /** Of that, grown to empty; the median of all rounds, as are those below. */
   readonly ratio: number;
+  readonly quartiles: readonly [number, number];
   readonly rateRatio: number;
   readonly p99Ratio: number;
   /** After a load of batches. */
@@ -62,18 +65,20 @@ export async function measureGrowth(filled: Filled, count: number): Promise<Grow
     for (let i = 1; i <= count; i++) {
       process.stderr.write(`round ${i} of ${count}, empty and grown\n`);
       // Whoever comes first comes second the next time.
-      const first = i % 2 === 0 ? await sign(grown, ROUND_MS) : undefined;
-      const other = await sign(empty, ROUND_MS);
-      rounds.push({ empty: other, grown: first ?? (await sign(grown, ROUND_MS)) });
+      const first = i % 2 === 0 ? await round(grown) : undefined;
+      const other = await round(empty);
+      rounds.push({ empty: other, grown: first ?? (await round(grown)) });
     }
     for (const service of running)
       await applyLoad({ ...service, connections: 4, milliseconds: FULL_MS, next: batchOfTransfers });
     const of = (read: (round: Pair<Measured>) => number): number => median(rounds.map(read));
+    const ratios = rounds.map((round) => cpuOf(round.grown) / cpuOf(round.empty));
     return {
       ...filled,
       rounds,
       cpu: { empty: of((round) => cpuOf(round.empty)), grown: of((round) => cpuOf(round.grown)) },
-      ratio: of((round) => cpuOf(round.grown) / cpuOf(round.empty)),
+      ratio: median(ratios),
+      quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
       rateRatio: of((round) => round.grown.rate / round.empty.rate),
       p99Ratio: of((round) => round.grown.p99 / round.empty.p99),
       rss: { empty: empty.rss(), grown: grown.rss() },
@@ -85,23 +90,21 @@ export async function measureGrowth(filled: Filled, count: number): Promise<Grow
   }
 }
 
-export function growthToText({
-  keys,
-  entries,
-  rounds,
-  cpu,
-  ratio,
-  rateRatio,
-  p99Ratio,
-  rss,
-}: Growth): string {
+export function growthToText(growth: Growth): string {
+  const { keys, entries, rounds, cpu, ratio, quartiles, rateRatio, p99Ratio, rss } = growth;
+  const spread = quartiles.map((quartile) => quartile.toFixed(3)).join(' to ');
   return [
     `${keys} keys and ${entries} entries beside one key and none, medians of ${rounds.length} rounds in turn:`,
-    `CPU ${cpu.grown.toFixed(0)} and ${cpu.empty.toFixed(0)} µs a signature, ratio ${ratio.toFixed(3)}; ` +
+    `CPU ${cpu.grown.toFixed(0)} and ${cpu.empty.toFixed(0)} µs a signature, ratio ${ratio.toFixed(3)} (quartiles ${spread}); ` +
       `signatures/s ${rateRatio.toFixed(3)}, p99 ${p99Ratio.toFixed(3)} of empty`,
     `MB after batches, API and signer process: ${rssToText(rss.grown)} and ${rssToText(rss.empty)}`,
     '',
   ].join('\n');
+}
+
+async function round(service: BenchService): Promise<Measured> {
+  await sign(service, SETTLE_MS);
+  return await sign(service, ROUND_MS);
 }
 
 async function sign(service: BenchService, milliseconds: number): Promise<Measured> {

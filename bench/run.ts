@@ -31,7 +31,7 @@ const isWanted = (part: Part): boolean => (options.only ?? part) === part;
 
 const ROUNDS = Number(options.rounds);
 /** These are short, and what they tell apart is small. */
-const GROWN_ROUNDS = 4 * ROUNDS + 1;
+const GROWN_ROUNDS = 8 * ROUNDS;
 const ROUND_MS = 4_000;
 /** So long it takes until nothing is compiled any more. */
 const WARM_MS = 12_000;
