@@ -1,9 +1,9 @@
-import type { Turn } from '../signer/signing-load.ts';
 import { z } from 'zod';
 import type { Caller } from '../access/credentials.ts';
 import type { Role } from '../access/roles.ts';
 import type { Answer } from '../audit/act.ts';
 import { parseWith } from '../schema.ts';
+import type { Turn } from '../signer/signing-load.ts';
 import { Content } from './content.ts';
 import type { RequestAct } from './idempotency.ts';
 import type { Problem } from './problems.ts';
