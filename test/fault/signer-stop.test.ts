@@ -32,9 +32,9 @@ test('a signer process that stands still under load: every request is answered i
   service = running;
   const { address } = expectStatus(200, await running.demo.get<KeyAnswer>('/v1/keys/demo')).versions[0]!;
   const asked: Asked[] = [];
-  let going = true;
+  const ended = new AbortController();
   const drive = async (caller: number): Promise<void> => {
-    for (let i = 0; going; i += 1) {
+    for (let i = 0; !ended.signal.aborted; i += 1) {
       const message = `${caller}, ${i}`;
       const begun = performance.now();
       const answer = await running.demo.post<SignAnswer & Problem>('/v1/keys/demo/sign/message', { message });
@@ -60,7 +60,7 @@ test('a signer process that stands still under load: every request is answered i
   expect(await until(isReady, RECOVERY_MS)).toBe(true);
   const before = signed();
   expect(await until(() => signed() > before + 200, RECOVERY_MS)).toBe(true);
-  going = false;
+  ended.abort();
   await driving;
 
   expect([...reasons].some((reason) => reason.includes('signer process'))).toBe(true);
