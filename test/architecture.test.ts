@@ -155,6 +155,17 @@ function unitOf(file: string): string {
   return file.split('/')[1]?.replace(/\.ts$/, '') ?? '';
 }
 
+/** What is written without an entry: evidence of the log, how far it was sent, encryptions counted ahead, and what is too old to count. */
+const BESIDE = [
+  'saveCheckpoint',
+  'saveCosigned',
+  'saveSinkCursors',
+  'forgetSinkCursors',
+  'saveEncryptions',
+  'forgetAnswersBefore',
+  'forgetUsageBefore',
+];
+
 describe('architecture', () => {
   it('looks at the files there are', () => {
     expect(files.length).toBeGreaterThan(50);
@@ -221,6 +232,29 @@ describe('architecture', () => {
     );
     expect(loaders).toEqual(['src/secp256k1.ts']);
     expect(read('src/secp256k1.ts')).toContain("'secp256k1/bindings'");
+  });
+
+  it('has a second implementation of the curve for the self-tests alone', () => {
+    const others = files.filter((file) => /from '(?:@noble\/(?:secp256k1|curves)|ethers)/.test(read(file)));
+    expect(others).toEqual(['src/signer/process/selftest.ts']);
+    const users = imports.filter(({ target }) => target === 'src/signer/process/selftest.ts');
+    expect(users.map(({ file }) => file)).toEqual(['src/signer/process/main.ts']);
+  });
+
+  it('writes in commits of the log, and beside them what is listed here', () => {
+    const committing = files.filter((file) => /storage\.(?:commit|nested)\(/.test(read(file)));
+    expect(committing).toEqual(['src/audit/log.ts']);
+    const beside = [...read('src/storage/sqlite/storage.ts').matchAll(/^ {4}(\w+): .* => atOnce\(/gm)];
+    expect(beside.map(([, name]) => name)).toEqual(BESIDE);
+    // All of it by way of the log, which writes nothing more once a write has failed.
+    const writing = new RegExp(`storage\\.(?:${BESIDE.join('|')})\\(`, 'g');
+    const inside = /audit\.writeBeside\(\(\) => (?:\{[^}]*\}|[^\n]*)/g;
+    const texts = files.map(read);
+    const asked = texts
+      .flatMap((text) => text.match(inside) ?? [])
+      .flatMap((call) => call.match(writing) ?? []);
+    expect(texts.flatMap((text) => text.match(writing) ?? [])).toEqual(asked);
+    expect(asked).toHaveLength(BESIDE.length);
   });
 });
 

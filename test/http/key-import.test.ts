@@ -161,23 +161,24 @@ describe('a wrapped import', () => {
   });
 });
 
-test('neither key nor password of a wrapped import is in the log, the audit log or a file', async () => {
+test('neither key nor password of a wrapped import is in an answer, the log, the audit log or a file', async () => {
   const password = `pw-${randomBytes(12).toString('hex')}`;
   const wallets = [Wallet.createRandom(), Wallet.createRandom()];
   const [raw, filed] = [newName(), newName()];
-  must(await send(raw, await wrap(service.admin, raw, privateKey(wallets[0]))));
+  const good = await send(raw, await wrap(service.admin, raw, privateKey(wallets[0])));
   const file = await fileOf(wallets[1]!, password);
-  expect(
-    (await send(filed, await wrap(service.admin, filed, { ...file, password: Buffer.from(`${password}x`) })))
-      .status,
-  ).toBe(422);
-  must(await send(filed, await wrap(service.admin, filed, file)));
+  const mistaken = { ...file, password: Buffer.from(`${password}x`) };
+  const wrong = await send(filed, await wrap(service.admin, filed, mistaken));
+  const opened = await send(filed, await wrap(service.admin, filed, file));
+  const shown = await service.admin.get(`/v1/keys/${filed}`);
+  const answers = [good, wrong, opened, shown];
+  expect(answers.map(({ status }) => status)).toEqual([201, 422, 201, 200]);
   const entries = JSON.stringify(await service.entries());
   const files = readdirSync(service.data).map((name) =>
     readFileSync(path.join(service.data, name), 'latin1'),
   );
-  const places = [lines.join(''), entries, ...files];
-  expect(places.length).toBeGreaterThan(5);
+  const places = [lines.join(''), entries, ...files, ...answers.map(({ text }) => text)];
+  expect(places.length).toBeGreaterThan(9);
   const keys = wallets.map((wallet) => Buffer.from(wallet.privateKey.slice(2), 'hex'));
   const forms = keys.flatMap((key) => [
     key.toString('latin1'),

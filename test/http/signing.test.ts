@@ -270,3 +270,29 @@ describe('key states', () => {
     }
   });
 });
+
+test('no signature comes behind the entry of a seal', async () => {
+  for (let round = 0; round < 3; round++) {
+    const from = await service.size();
+    const signing = Array.from({ length: 200 }, (_, i) =>
+      signer.post('/v1/keys/demo/sign/message', { message: `${i}` }),
+    );
+    await Promise.race(signing.slice(round * 40));
+    must(await admin.post('/v1/sys/seal', {}));
+    const after = await signer.post('/v1/keys/demo/sign/message', { message: 'after' });
+    const answers = await Promise.all(signing);
+    must(await admin.post('/v1/sys/unseal', {}));
+    const entries = await service.entries({ from });
+    const { index: sealed } = entries.find(({ kind }) => kind === 'seal.sealed');
+    const unsealed = entries.find(({ kind }) => kind === 'seal.unsealed').index;
+
+    expect([after.status, after.body.code]).toEqual([503, 'sealed']);
+    const released = answers.filter(({ status }) => status === 200);
+    for (const { body } of released) expect(body.receipt.index).toBeLessThan(sealed);
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.every(({ status, body }) => status === 503 && body.signature === undefined)).toBe(true);
+    expect(entries.filter((one) => one.index > sealed && one.index < unsealed && 'signature' in one)).toEqual(
+      [],
+    );
+  }
+});
