@@ -6,7 +6,8 @@ const MAX_SPARSE = 64;
 
 /**
  * Which nonces have certainly not been signed, so that what was signed for them need not be looked for: those above an
- * account's floor, but for the ones that are remembered. (Who asks for many at once is not served in their order.)
+ * account's floor, but for the ones that are remembered. (Who asks for many at once is not served in their order.) What is
+ * known of an account may be forgotten at any time: it is read again.
  */
 export class SignedNonces {
   readonly #floors = new Map<string, bigint>();
@@ -16,14 +17,14 @@ export class SignedNonces {
   mayHave(account: string, nonce: bigint, newest: () => bigint): boolean {
     let floor = this.#floors.get(account);
     if (floor === undefined) {
+      if (this.#floors.size >= MAX_ACCOUNTS) this.#forgetAll();
       floor = newest();
-      forgetFirst(this.#floors, MAX_ACCOUNTS, (oldest) => this.#above.delete(oldest));
       this.#floors.set(account, floor);
     }
     return nonce <= floor || this.#above.get(account)?.has(nonce) === true;
   }
 
-  /** To be called before anybody is told that it was signed; that it was not after all does no harm. */
+  /** Follows the write of it, and comes before anybody is told; that it was not signed after all does no harm. */
   add(account: string, nonce: bigint): void {
     const floor = this.#floors.get(account);
     // Else it is read when it is needed.
@@ -42,29 +43,20 @@ export class SignedNonces {
   }
 
   #remember(account: string, nonce: bigint): void {
-    const above = this.#above.get(account);
-    if (above === undefined) {
-      forgetFirst(this.#above, MAX_SPARSE, (oldest, nonces) => this.#floors.set(oldest, highest(nonces)));
-      this.#above.set(account, new Set([nonce]));
-      return;
-    }
-    above.add(nonce);
-    if (above.size <= MAX_ABOVE) return;
-    this.#above.delete(account);
-    this.#floors.set(account, highest(above));
+    const above = this.#above.get(account) ?? new Set();
+    this.#above.set(account, above.add(nonce));
+    if (above.size > MAX_ABOVE) this.#forget(account);
+    const [oldest] = this.#above.keys();
+    if (this.#above.size > MAX_SPARSE && oldest !== undefined) this.#forget(oldest);
   }
-}
 
-function forgetFirst<T>(map: Map<string, T>, most: number, forget: (name: string, value: T) => void): void {
-  if (map.size < most) return;
-  const [first] = map;
-  if (first === undefined) return;
-  map.delete(first[0]);
-  forget(...first);
-}
+  #forget(account: string): void {
+    this.#floors.delete(account);
+    this.#above.delete(account);
+  }
 
-function highest(nonces: ReadonlySet<bigint>): bigint {
-  let most = -1n;
-  for (const nonce of nonces) if (nonce > most) most = nonce;
-  return most;
+  #forgetAll(): void {
+    this.#floors.clear();
+    this.#above.clear();
+  }
 }

@@ -41,6 +41,16 @@ async function signOnce({ demo, admin }: RunningService, key: string): Promise<v
   expectStatus(200, await demo.post<SignAnswer>(`/v1/keys/${key}/sign/message`, { message: 'once' }));
 }
 
+/** So that the scans that follow can fail: the key was in the signer process, once. */
+async function useAndSee(running: RunningService): Promise<Opened> {
+  await signOnce(running, 'demo');
+  const opened = await openSecrets(running.data);
+  secrets = opened;
+  const { privateKey } = opened;
+  expect(present(await scan(running.signerPid, { privateKey }))).toEqual(['privateKey, bytes: 1']);
+  return opened;
+}
+
 async function whyNot(): Promise<string | undefined> {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   try {
@@ -60,10 +70,8 @@ describe.skipIf(refused !== undefined)('a private key', () => {
   test('that was destroyed is in neither process, however long it was there before', async () => {
     const running = await startClocked();
     service = running;
-    await signOnce(running, 'demo');
-    secrets = await openSecrets(running.data);
-    const { privateKey } = secrets;
-    expect(present(await scan(running.signerPid, { privateKey }))).toEqual(['privateKey, bytes: 1']);
+    const opened = await useAndSee(running);
+    const { privateKey } = opened;
 
     const route = '/v1/keys/demo/versions/1';
     expectStatus(200, await running.admin.post(`${route}/disable`, reason));
@@ -74,16 +82,14 @@ describe.skipIf(refused !== undefined)('a private key', () => {
       'destroyed';
     expect(await until(isDestroyed, 90_000)).toBe(true);
     expect(present(await scan(running.signerPid, { privateKey }))).toEqual([]);
-    expect(present(await scan(running.pid, secrets))).toEqual([]);
+    expect(present(await scan(running.pid, opened))).toEqual([]);
   });
 
   test('that a rotation has replaced and destroyed is in neither process; its successor signs', async () => {
     const running = await startClocked();
     service = running;
-    await signOnce(running, 'demo');
-    secrets = await openSecrets(running.data);
-    const { privateKey } = secrets;
-    expect(present(await scan(running.signerPid, { privateKey }))).toEqual(['privateKey, bytes: 1']);
+    const opened = await useAndSee(running);
+    const { privateKey } = opened;
 
     const plan = { overlap: '0s', drain: '0s', destroyAfterDays: 7 };
     const { id } = await begin(running.admin, 'demo', { plan });
@@ -97,16 +103,14 @@ describe.skipIf(refused !== undefined)('a private key', () => {
       'enabled',
     ]);
     expect(present(await scan(running.signerPid, { privateKey }))).toEqual([]);
-    expect(present(await scan(running.pid, secrets))).toEqual([]);
+    expect(present(await scan(running.pid, opened))).toEqual([]);
     await signOnce(running, 'demo');
   });
 
   test('whose version gave its place to another in an emergency is in neither process; its successor signs', async () => {
     service = await startService();
-    await signOnce(service, 'demo');
-    secrets = await openSecrets(service.data);
-    const { privateKey } = secrets;
-    expect(present(await scan(service.signerPid, { privateKey }))).toEqual(['privateKey, bytes: 1']);
+    const opened = await useAndSee(service);
+    const { privateKey } = opened;
     expectStatus(
       200,
       await service.admin.post('/v1/keys/demo/versions/1/compromise', { ...reason, rotate: true }),
@@ -115,7 +119,7 @@ describe.skipIf(refused !== undefined)('a private key', () => {
       (await service!.demo.post('/v1/keys/demo/sign/message', { message: 'next' })).status === 200;
     expect(await until(signs, 30_000)).toBe(true);
     expect(present(await scan(service.signerPid, { privateKey }))).toEqual([]);
-    expect(present(await scan(service.pid, secrets))).toEqual([]);
+    expect(present(await scan(service.pid, opened))).toEqual([]);
   });
 });
 
