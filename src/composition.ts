@@ -148,7 +148,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     trustedProxies: config.trustedProxies,
   });
   const desk = new RequestBook(reads, policy, now);
-  const load = new SigningLoad(config.load.targetWaitMs);
+  const load = new SigningLoad(config.load);
   const signing = new SigningPipeline<StorageTx>({
     keys,
     policy,

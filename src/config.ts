@@ -148,8 +148,10 @@ const rateLimitSchema = z.strictObject({
 });
 
 const loadSchema = z.strictObject({
-  /** What a signature may wait for its turn before requests are refused. */
-  targetWaitMs: z.int().min(1).max(60_000).default(20),
+  /** What a signature may wait for its turn while more is asked than can be done. */
+  targetWaitMs: z.int().min(1).max(60_000).default(8),
+  /** How many may wait for theirs at once, however suddenly they come. */
+  burst: z.int().min(1).max(10_000).default(128),
 });
 
 const auditSchema = z.strictObject({

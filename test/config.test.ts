@@ -26,7 +26,7 @@ describe('configuration', () => {
       oidc: [],
       trustedProxies: [],
       rateLimit: {},
-      load: { targetWaitMs: 20 },
+      load: { targetWaitMs: 8, burst: 128 },
       rotation: { webhooks: [] },
       audit: { sinks: [] },
     });

@@ -89,13 +89,14 @@ export function createApp({
     const { req, requestId, arrived, query } = exchange;
     const visit = admission.visit(req, requestId);
     let turn: Turn | undefined;
+    // Before anything that costs more than to refuse.
+    if (route.signs === true) service.load.requireRoom();
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
 
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
-      if (route.signs === true) service.load.requireRoom();
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req);
-      // Many may have found room at once, and whoever is slow to send takes nobody's place.
+      // Many may have found room at once; whoever has no credential, or is slow to send, takes nobody's place.
       if (route.signs === true) turn = service.load.enter();
       if (route.readsLog === true) {
         const draft = { actor: actorOf(caller), requestId };

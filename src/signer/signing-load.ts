@@ -1,19 +1,26 @@
 import { CountersignError } from '../errors.ts';
 
-/** A wait that lasts for less is a burst, and no reason to refuse anything. */
 const INTERVAL_MS = 50;
 /** Without any signature for so many times the target, what is under way waits too long, whatever it waits for. */
-const STALLED = 12;
-/** So many may always be under way: below it, the rate is not known well enough to go by. */
-const LEAST = 96;
-/** And never more than these, however suddenly they come. */
-const MOST = 1_000;
+const STALLED = 25;
+/** So many may always be under way: with fewer, the signer would wait for requests, and commits be small. */
+const LEAST = 40;
 
 /** More is asked than can be done. Nothing was decided. */
 export class Overloaded extends CountersignError {
   constructor() {
     super('unavailable', 'more is asked than can be signed in time: nothing was decided; try again later');
   }
+}
+
+/** There are thousands a second, and to note where an error was made would be a good part of what a refusal costs. */
+const OVERLOADED = new Overloaded();
+
+export interface LoadSettings {
+  /** That a signature may wait for its turn while more is asked than can be done. */
+  readonly targetWaitMs: number;
+  /** The most that may wait for theirs at any time, however suddenly they come. */
+  readonly burst: number;
 }
 
 /** One request's place among those that wait for a signature. */
@@ -25,27 +32,26 @@ export interface Turn {
 }
 
 /**
- * Refuses what could not be signed in time anyway, so that the rest can be. As CoDel (RFC 8289) it goes by the shortest
- * wait of an interval: where even that one is too long, there is a queue that does not drain. Then no more are let in than
- * are signed within the target (Little's law), until an interval has passed in which nothing had to be refused.
+ * Refuses what could not be signed in time anyway, so that the rest can be. As CoDel (RFC 8289) it goes by the best moment of
+ * an interval: where even then more were under way than are signed within the target (Little's law), there is a queue that does
+ * not drain. Then no more are let in than those, until an interval has passed in which nothing had to be refused.
  */
 export class SigningLoad {
-  readonly #targetMs: number;
+  readonly #settings: LoadSettings;
   readonly #now: () => number;
   #underWay = 0;
+  #limit: number;
+  #refused = 0;
+  /** Of the interval. */
   #since: number;
   #signed = 0;
-  #shortest = Infinity;
-  #limit = MOST;
-  #refused = 0;
+  #fewest = 0;
   #refusedBefore = 0;
 
-  /**
-   * @param targetMs that a signature may wait for its turn while more is asked than can be done
-   * @param now in milliseconds, of a clock that does not step
-   */
-  constructor(targetMs: number, now: () => number = () => performance.now()) {
-    this.#targetMs = targetMs;
+  /** @param now in milliseconds, of a clock that does not step */
+  constructor(settings: LoadSettings, now: () => number = () => performance.now()) {
+    this.#settings = settings;
+    this.#limit = settings.burst;
     this.#now = now;
     this.#since = now();
   }
@@ -60,48 +66,46 @@ export class SigningLoad {
     this.#look(this.#now());
     if (this.#underWay < this.#limit) return;
     this.#refused++;
-    throw new Overloaded();
+    throw OVERLOADED;
   }
 
   /** Takes a place. Throws `Overloaded`. */
   enter(): Turn {
     this.requireRoom();
-    const begun = this.#now();
-    if (this.#underWay++ === 0) this.#start(begun);
+    this.#underWay++;
     let waits = true;
+    const leave = (): void => {
+      waits = false;
+      this.#underWay--;
+      this.#fewest = Math.min(this.#fewest, this.#underWay);
+    };
     return {
       made: () => {
         if (!waits) return;
-        waits = false;
-        this.#underWay--;
-        const now = this.#now();
+        leave();
         this.#signed++;
-        this.#shortest = Math.min(this.#shortest, now - begun);
-        this.#look(now);
+        this.#look(this.#now());
       },
       end: () => {
-        if (waits) this.#underWay--;
-        waits = false;
+        if (waits) leave();
       },
     };
   }
 
   #look(now: number): void {
+    const { targetWaitMs, burst } = this.#settings;
     const elapsed = now - this.#since;
-    const idle = this.#underWay === 0;
-    if (!idle && elapsed < (this.#signed === 0 ? STALLED * this.#targetMs : INTERVAL_MS)) return;
-    if (idle) this.#limit = MOST;
-    else if (this.#signed === 0) this.#limit = LEAST;
-    else if (this.#shortest > this.#targetMs || (this.#limit < MOST && this.#refused > this.#refusedBefore))
-      this.#limit = Math.min(MOST, Math.max(LEAST, (this.#signed / elapsed) * this.#targetMs));
-    else this.#limit = MOST;
+    if (elapsed < (this.#signed === 0 ? STALLED * targetWaitMs : INTERVAL_MS)) return;
+    const inTime = Math.min(burst, Math.max(LEAST, (this.#signed / elapsed) * targetWaitMs));
+    const refuses = this.#limit < burst && this.#refused > this.#refusedBefore;
+    this.#limit = this.#fewest > inTime || refuses ? inTime : burst;
     this.#start(now);
   }
 
   #start(now: number): void {
     this.#since = now;
     this.#signed = 0;
-    this.#shortest = Infinity;
+    this.#fewest = this.#underWay;
     this.#refusedBefore = this.#refused;
   }
 }

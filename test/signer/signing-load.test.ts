@@ -4,11 +4,13 @@ import { SigningLoad, type Turn } from '../../src/signer/signing-load.ts';
 
 const unavailable = expect.objectContaining({ code: 'unavailable' }) as Error;
 
+const SETTINGS = { targetWaitMs: 20, burst: 400 };
+
 let now: number;
 let load: SigningLoad;
 beforeEach(() => {
   now = 1_000;
-  load = new SigningLoad(20, () => now);
+  load = new SigningLoad(SETTINGS, () => now);
 });
 
 /** A signer that makes one signature after the other, and callers that come at even times. */
@@ -53,7 +55,7 @@ describe('the load of signing', () => {
         fc.double({ min: 1.1, max: 9, noNaN: true }),
         (ms, slack) => {
           now = 0;
-          load = new SigningLoad(20, () => now);
+          load = new SigningLoad(SETTINGS, () => now);
           expect(run(ms, ms * slack, 2_000).refused).toBe(0);
         },
       ),
@@ -82,21 +84,61 @@ describe('the load of signing', () => {
     expect(run(0.2, 0.4, 2_000).refused).toBe(0);
   });
 
-  it('takes a burst whole', () => {
-    const turns = Array.from({ length: 1_000 }, () => load.enter());
-    for (const turn of turns) {
-      now += 0.1;
-      turn.made();
-    }
+  it('takes a burst whole, and nothing more', () => {
+    const sign = (turns: readonly Turn[]): void => {
+      for (const turn of turns) {
+        now += 0.1;
+        turn.made();
+      }
+    };
+    sign(Array.from({ length: SETTINGS.burst }, () => load.enter()));
     load.requireRoom();
     expect(load.refused).toBe(0);
+    const turns = Array.from({ length: SETTINGS.burst }, () => load.enter());
+    expect(() => load.enter()).toThrow(unavailable);
+    sign(turns);
+    load.requireRoom();
+    expect(load.refused).toBe(1);
+  });
+
+  it('goes by the fewest of an interval: a queue that is short once does not stand', () => {
+    /** Each signature takes a millisecond; what is signed makes room at once for the next. */
+    const keepFull = (length: number, forMs: number, emptyEvery: number): number => {
+      const turns: Turn[] = [];
+      let refused = 0;
+      for (let ms = 0; ms < forMs; ms++) {
+        now += 1;
+        turns.shift()?.made();
+        if (ms % emptyEvery === 0) for (const turn of turns.splice(0)) turn.made();
+        try {
+          while (turns.length < length) turns.push(load.enter());
+        } catch {
+          refused++;
+        }
+      }
+      for (const turn of turns) turn.end();
+      return refused;
+    };
+    expect(keepFull(300, 1_000, 40)).toBe(0);
+    now += 10_000;
+    expect(keepFull(300, 1_000, 2_000)).toBeGreaterThan(500);
+  });
+
+  it('takes a burst again when it has stood idle after an overload', () => {
+    expect(run(0.2, 0.05, 2_000).refused).toBeGreaterThan(0);
+    const refused = load.refused;
+    now += 1_000;
+    for (let i = 0; i < SETTINGS.burst; i++) load.enter();
+    expect(load.refused).toBe(refused);
   });
 
   it('refuses while nothing is signed at all, and no longer', () => {
     const turns = Array.from({ length: 100 }, () => load.enter());
-    now += 200;
+    now += 500;
     load.requireRoom();
-    now += 100;
+    now += 499;
+    load.requireRoom();
+    now += 1;
     expect(() => load.requireRoom()).toThrow(unavailable);
     expect(() => load.enter()).toThrow(unavailable);
     for (const turn of turns) turn.made();
@@ -105,12 +147,12 @@ describe('the load of signing', () => {
   });
 
   it('gives back a place once, whether a signature was made in it or not', () => {
-    const turns = Array.from({ length: 1_000 }, () => load.enter());
+    const turns = Array.from({ length: SETTINGS.burst }, () => load.enter());
     expect(() => load.enter()).toThrow(unavailable);
-    for (const turn of turns.slice(0, 500)) turn.made();
+    for (const turn of turns.slice(0, 200)) turn.made();
     for (const turn of turns) turn.end();
     for (const turn of turns) turn.made();
-    for (let i = 0; i < 1_000; i++) load.enter();
+    for (let i = 0; i < SETTINGS.burst; i++) load.enter();
     expect(() => load.enter()).toThrow(unavailable);
   });
 });
