@@ -41,6 +41,7 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
   try {
     await Promise.all([supervisor.start(), checker.start()]);
     const { time } = storage.head();
+    if (storage.lost !== undefined) await outside.splitView.report(storage.lost);
     const detail = { version: service.version, node: process.version };
     await system.record({ kind: 'service.started', outcome: 'done', detail });
     const notes = [

@@ -1,9 +1,9 @@
 import type { Act } from './act.ts';
 import { CountersignError } from '../errors.ts';
 
-/** Somebody outside holds a checkpoint of this log that the log does not continue. */
+/** Of this log there was more, or another one: somebody outside holds a checkpoint that it does not continue, or this machine has noted how far it was. */
 export interface Evidence {
-  /** Who holds it: `witness <name>` or `anchor <name>`. */
+  /** Who holds it: `witness <name>`, `anchor <name>` or `file <name>`. */
   readonly source: string;
   /** How many entries it covers. */
   readonly size: number;

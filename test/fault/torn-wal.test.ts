@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { verifyLog } from '../../src/audit/verify/log.ts';
 import {
   expectStatus,
@@ -66,18 +66,28 @@ function copy(): string {
   return data;
 }
 
-/** What a start on it leaves, after one more signature. */
-async function startedOn(data: string): Promise<{ readonly size: number; readonly leaves: string[] }> {
-  service = await startService({ data });
-  expectStatus(200, await service.client().get('/readyz'));
-  expectStatus(200, await service.demo.post('/v1/keys/demo/sign/message', { message: 'afterwards' }));
-  await service.stop();
-  const log = logOf(data);
-  // Whatever was lost, what is there is a log without holes.
+async function signOnce(on: RunningService): Promise<{ readonly status: number }> {
+  return await on.demo.post('/v1/keys/demo/sign/message', { message: 'afterwards' });
+}
+
+/** Stops it. Whatever was lost, what is there is a log without holes. */
+async function leavesOf(on: RunningService): Promise<string[]> {
+  await on.stop();
+  const log = logOf(on.data);
   expect(await verifyLog(log, { vkey })).toMatchObject({ ok: true });
   const leaves = log.all().map(({ leafHash }) => Buffer.from(leafHash).toString('hex'));
   log.close();
-  return { size: leaves.length, leaves };
+  return leaves;
+}
+
+/** What every start says, also the next ones, until an operator has looked. */
+async function expectLoss(on: RunningService): Promise<void> {
+  const ready = await on.client().get<{ readonly reasons: string[] }>('/readyz');
+  expect(ready).toMatchObject({
+    status: 503,
+    body: { reasons: [expect.stringMatching(/^\d+ entries were on disk/)] },
+  });
+  expect(await signOnce(on)).toMatchObject({ status: 503 });
 }
 
 function garble(file: string, from: number, length: number): void {
@@ -101,12 +111,15 @@ describe('a write-ahead log that is torn', () => {
   ])('behind what was answered (%s): nothing is lost', async (_, tear) => {
     const data = copy();
     tear(walOf(data));
-    const { leaves } = await startedOn(data);
+    service = await startService({ data });
+    expectStatus(200, await service.client().get('/readyz'));
+    expect(await signOnce(service)).toMatchObject({ status: 200 });
+    const leaves = await leavesOf(service);
     for (const { receipt } of released) expect(leaves[receipt.index]).toBe(receipt.leafHash);
   });
 
   it.each(Array.from({ length: TORN }, (_, i) => i % 2 === 0))(
-    'within what was answered: the log is whole up to there, and whoever holds a checkpoint sees it (cut: %s)',
+    'within what was answered: nothing is signed until an operator has looked, and whoever holds a checkpoint sees it (cut: %s)',
     async (cut) => {
       const data = copy();
       const wal = walOf(data);
@@ -114,13 +127,40 @@ describe('a write-ahead log that is torn', () => {
       const from = randomInt(Math.floor(end / 2), end - 1);
       if (cut) truncateSync(wal, from);
       else garble(wal, from, Math.min(4_096, statSync(wal).size - from));
-      const { leaves } = await startedOn(data);
+      service = await startService({ data });
+      await expectLoss(service);
+      await service.kill();
+      service = await startService({ data });
+      await expectLoss(service);
+      const known = await service.admin.post('/v1/audit/split-view/acknowledge', { reason: 'a disk broke' });
+      expectStatus(200, known);
+      expect(await signOnce(service)).toMatchObject({ status: 200 });
+      const leaves = await leavesOf(service);
       const lost = released.filter(({ receipt }) => leaves[receipt.index] !== receipt.leafHash);
       expect(lost.length, `torn at ${from} of ${end}`).toBeGreaterThan(0);
       const log = logOf(data);
       const report = await verifyLog(log, { vkey, trusted });
       log.close();
       expect(report, `torn at ${from} of ${end}`).toMatchObject({ ok: false });
+      service = await startService({ data });
+      expectStatus(200, await service.client().get('/readyz'));
+      await service.stop();
     },
   );
+});
+
+test('an older database that is put back: nothing is signed until an operator has looked', async () => {
+  const data = copy();
+  service = await startService({ data });
+  await service.stop();
+  const database = path.join(data, 'countersign.db');
+  const older = path.join(makeDirectory(), 'older.db');
+  cpSync(database, older);
+  service = await startService({ data });
+  expect(await signOnce(service)).toMatchObject({ status: 200 });
+  await service.stop();
+  cpSync(older, database);
+  service = await startService({ data });
+  await expectLoss(service);
+  await service.stop();
 });

@@ -3,7 +3,7 @@ import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts'
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
 import type { EntryWrites, LogHead, LogStorage } from '../../audit/log.ts';
-import type { EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
+import type { Evidence, EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
 import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';
 import type { FenceReads, FenceWrites } from '../../backup/fence.ts';
@@ -23,6 +23,7 @@ import { proposalTable, requestTable } from './approvals.ts';
 import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
 import { atOnce, openForWriting, truncateWal } from './database.ts';
 import { fenceTable } from './fence.ts';
+import { openHighWaterMark, type HighWaterMark } from './high-water-mark.ts';
 import { keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { rotationTable } from './rotations.ts';
@@ -76,6 +77,8 @@ export type StorageTx = KeyWrites &
 export interface Storage
   extends LogStorage<StorageTx>, CheckpointWrites, CursorWrites, TermCounts, UsageCleanup {
   readonly reads: StorageReads;
+  /** What the log has lost since it was last known to be on disk: evidence to be reported before anything is signed. */
+  readonly lost: Evidence | undefined;
   /** The log's name in its checkpoints; made with the data directory. */
   readonly origin: string;
   forgetAnswersBefore(time: string): void;
@@ -90,9 +93,12 @@ export interface Storage
 /** Throws `conflict` when another process has the directory, `unprocessable` when its log was cut or added to. */
 export function openSqliteStorage(directory: string, newOrigin: () => string): Storage {
   const { db, flush, close } = openForWriting(directory);
+  const evidence = splitViewTable(db);
+  let mark: HighWaterMark;
   try {
     checkLogEnds(db);
     checkTreeNodes(db, readHead(db).frontier.size);
+    mark = openHighWaterMark(directory, db, evidence);
   } catch (error) {
     close();
     throw error;
@@ -108,7 +114,6 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const idempotency = idempotencyTable(db);
   const seal = { ...sealTables(db), ...termTable(db), ...rewrapTables(db) };
   const policy = policyTable(db);
-  const evidence = splitViewTable(db);
   const fence = fenceTable(db);
   const writes = auditWrites(db);
   const { nodes, keepNode } = treeNodes(db);
@@ -126,9 +131,11 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   };
   let written = readHead(db).frontier.size;
   let onDisk = written;
+  let raiseMark = (): void => undefined;
   const saveHead = (head: LogHead): void => {
     writes.saveHead(head);
     written = head.frontier.size;
+    raiseMark = mark.reach(written);
   };
   const tx: StorageTx & EntryWrites = { ...tables, ...writes, saveHead, keepNode };
 
@@ -151,6 +158,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
         return kept !== undefined && kept.entry < onDisk ? kept : undefined;
       },
     },
+    lost: mark.lost,
     origin: fixedValue(db, 'origin', newOrigin),
     head: () => readHead(db),
 
@@ -170,7 +178,9 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
 
     flush: async () => {
       const size = written;
+      const raise = raiseMark;
       await flush();
+      raise();
       onDisk = size;
     },
 
@@ -197,6 +207,9 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     forgetAnswersBefore: (time) => atOnce(db, () => idempotency.forgetAnswersBefore(time)),
     forgetUsageBefore: (time) => atOnce(db, () => usage.forgetUsageBefore(time)),
     flushErased: () => truncateWal(db),
-    close,
+    close: () => {
+      close();
+      mark.close();
+    },
   };
 }

@@ -1,0 +1,105 @@
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Evidence, EvidenceReads } from '../../audit/split-view.ts';
+import { CountersignError } from '../../errors.ts';
+
+export const MARK_FILE = 'countersign.mark';
+
+/**
+ * Beside the database, how far its log was when that was last known to be on disk. What a database loses, it does not know
+ * itself: a write-ahead log that is torn ends before the tear, and an older copy is as good as the newest. The file is written
+ * after the flush and not flushed itself, so that after a loss of power it may be behind the database, and never ahead of it.
+ */
+export interface HighWaterMark {
+  /** What the database has no more. The file stays as it is until the database keeps this evidence. */
+  readonly lost: Evidence | undefined;
+  /**
+   * To be called in the transaction that makes the log this long.
+   * @returns what says so in the file, to be called when the transaction is on disk.
+   */
+  reach(size: number): () => void;
+  close(): void;
+}
+
+interface Mark {
+  readonly size: number;
+  /** RFC 6962, of the last entry; lower-case hex. */
+  readonly leafHash: string;
+}
+
+/** Of one length, so that each is written over the one before it. */
+const LINE = /^(\d{16}) ([0-9a-f]{64})\n$/;
+const SIZE_DIGITS = 16;
+
+/** Throws `unprocessable` for a file that is not as it was written. */
+export function openHighWaterMark(
+  directory: string,
+  db: DatabaseSync,
+  evidence: EvidenceReads,
+): HighWaterMark {
+  const file = path.join(directory, MARK_FILE);
+  const found = readMark(file);
+  const fd = openSync(file, found === undefined ? 'w' : 'r+', 0o600);
+  const leaf = db.prepare('SELECT leaf_hash AS hash FROM audit_entries WHERE idx = ?');
+  const end = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM audit_entries');
+  const leafAt = (index: number): string | undefined => {
+    const row = leaf.get(index) as { hash: Uint8Array } | undefined;
+    return row && Buffer.from(row.hash).toString('hex');
+  };
+  const lost =
+    found === undefined || leafAt(found.size - 1) === found.leafHash
+      ? undefined
+      : evidenceOf(found, (end.get() as { size: number }).size);
+  const isKept = ({ source, size }: Evidence): boolean =>
+    evidence.evidence().some((each) => each.source === source && each.size === size);
+  let flushed = found !== undefined;
+  const raise = (size: number, leafHash: string): void => {
+    if (lost !== undefined && !isKept(lost)) return;
+    writeSync(fd, `${String(size).padStart(SIZE_DIGITS, '0')} ${leafHash}\n`, 0, 'latin1');
+    // Empty, it would say that there has never been one.
+    if (!flushed) fsyncSync(fd);
+    flushed = true;
+  };
+  return {
+    lost,
+    reach: (size) => {
+      const leafHash = leafAt(size - 1);
+      return () => {
+        if (leafHash !== undefined) raise(size, leafHash);
+      };
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+function readMark(file: string): Mark | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  if (text === '') return undefined;
+  const [, size, leafHash] = LINE.exec(text) ?? [];
+  if (size !== undefined && leafHash !== undefined && Number(size) > 0)
+    return { size: Number(size), leafHash };
+  throw new CountersignError(
+    'unprocessable',
+    `${file} is damaged, so that nobody can tell whether the database has lost entries of the log; nothing is started on it. ` +
+      'Compare the log with what is kept of it elsewhere (audit verify --data, --trusted), and remove the file if nothing is missing',
+  );
+}
+
+function evidenceOf({ size, leafHash }: Mark, present: number): Evidence {
+  const instead =
+    present < size
+      ? `the log in the database has ${present}: the end of it was lost, or an older database was put back`
+      : `the log in the database has another entry ${size - 1}: another database was put in its place`;
+  return {
+    source: `file ${MARK_FILE}`,
+    size,
+    message: `${size} entries were on disk (the last with leaf hash ${leafHash}), and ${instead}`,
+  };
+}
