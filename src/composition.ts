@@ -53,6 +53,7 @@ import { SigningLoad } from './signer/signing-load.ts';
 import { SignerSupervisor } from './signer/supervisor.ts';
 import { TransferCustody } from './signer/transfer-custody.ts';
 import { snapshotSource } from './storage/sqlite/snapshot.ts';
+import { Damage } from './storage/sqlite/damage.ts';
 import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
 
 /** What only tests give. */
@@ -97,7 +98,9 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     onSplitView: ({ message, size }) => log.error('audit.split_view', { reason: message, size }),
   });
   const fence = new Fence(reads);
+  const damage = new Damage((reason) => log.error('database.damaged', { reason }));
   const hindrances = [
+    () => damage.hindrance,
     () => fence.hindrance,
     () => audit.hindrance,
     () => sinks.hindrance,
@@ -292,7 +295,8 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
     log.error(alert.kind, { reason: alertText(alert) });
   });
   const routes = allRoutes(service, metrics);
-  const app = createApp({ service, routes, log, metrics, admission, logReads });
+  const onFailure = (error: unknown): void => damage.look(error);
+  const app = createApp({ service, routes, log, metrics, admission, logReads, onFailure });
 
   return {
     storage,

@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts';
+import { describeDamage, isDamage } from '../storage/sqlite/damage.ts';
 import { ApiError } from './client.ts';
 import { printable } from './table.ts';
 
@@ -13,10 +14,8 @@ export function exitCodeOf(error: unknown): number {
 /** What went wrong, in one line; then each field, each rule that came close, and the request id. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof CountersignError)) {
-    const reason = printable(error instanceof Error ? error.message : String(error));
-    if (isDamage(error))
-      return `countersign: the database is damaged (${reason}): look with audit verify --data, and restore a backup`;
-    return `countersign: unexpected error: ${reason}`;
+    if (isDamage(error)) return `countersign: ${printable(describeDamage(error))}`;
+    return `countersign: unexpected error: ${printable(error instanceof Error ? error.message : String(error))}`;
   }
   const head = printable(error.message);
   // An error about one field may be that field's line already.
@@ -27,12 +26,6 @@ export function describeFailure(error: unknown): string {
     lines.push(`  request ${printable(error.requestId)}`);
   }
   return lines.join('\n');
-}
-
-/** SQLite's result code, or its extended one: SQLITE_CORRUPT or SQLITE_NOTADB (https://www.sqlite.org/rescode.html). */
-function isDamage(error: unknown): boolean {
-  const code = (error as { readonly errcode?: unknown } | null)?.errcode;
-  return typeof code === 'number' && [11, 26].includes(code & 0xff);
 }
 
 export function fieldLines({ errors }: Pick<CountersignError, 'errors'>): string[] {

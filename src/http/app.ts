@@ -27,6 +27,8 @@ export interface AppOptions {
   readonly metrics: Metrics;
   readonly admission: Admission;
   readonly logReads: LogReads;
+  /** Told of every error that is not the caller's. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** Nothing that we serve needs another character, or a percent sign: two spellings of one path are one too many. */
@@ -50,6 +52,7 @@ export function createApp({
   metrics,
   admission,
   logReads,
+  onFailure,
 }: AppOptions): RequestListener {
   const router = new Router(routes);
   const inFlight = new Map<string, Promise<unknown>>();
@@ -176,8 +179,10 @@ export function createApp({
   function problemOf(error: unknown, requestId: string): Problem {
     const problem = toProblem(error, requestId);
     // Of these there are thousands a second, and a metric that counts them.
-    if (problem.status >= 500 && !(error instanceof Overloaded))
+    if (problem.status >= 500 && !(error instanceof Overloaded)) {
+      onFailure(error);
       log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
+    }
     return problem;
   }
 

@@ -118,6 +118,11 @@ async function lifeOn(data: string): Promise<string> {
       hold(/\w/.test(reason), `${status} without a reason`);
     }
   }
+  if (
+    refusals.some((refusal) => refusal.startsWith(', 500')) &&
+    service.stderr().includes('ERR_SQLITE_ERROR')
+  )
+    hold((await demo.get('/readyz')).status === 503, 'it met damage and says that it is ready');
   await service.kill();
   // No further back than needed: what is before may not be readable any more.
   const [first] = released;

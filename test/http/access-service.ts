@@ -105,7 +105,15 @@ export async function runAccess(options: HarnessOptions = {}): Promise<AccessHar
   const quiet = createLog('silent', { write: () => undefined });
   const metrics = { startRequest: () => () => undefined } as unknown as Metrics;
   const routes = [...accessRoutes(service), SIGN];
-  const app = createApp({ service, routes, log: quiet, metrics, admission, logReads: new LogReads(log) });
+  const app = createApp({
+    service,
+    routes,
+    log: quiet,
+    metrics,
+    admission,
+    logReads: new LogReads(log),
+    onFailure: () => undefined,
+  });
   const server = await startServer(app, { host: '127.0.0.1', port: 0 }, options.tls);
 
   const admin: Principal = {

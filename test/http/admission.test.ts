@@ -85,6 +85,7 @@ beforeEach(async () => {
     metrics: NO_METRICS,
     admission,
     logReads: new LogReads(log),
+    onFailure: () => undefined,
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -31,6 +31,7 @@ async function failing(error: unknown): Promise<{ answer: Response; text: string
     metrics: NO_METRICS,
     admission: { visit: () => ({ requestId: '', address: '' }) } as unknown as Admission,
     logReads: {} as LogReads,
+    onFailure: () => undefined,
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));

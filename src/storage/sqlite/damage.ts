@@ -1,0 +1,36 @@
+/** SQLite's result code, or its extended one: SQLITE_CORRUPT or SQLITE_NOTADB (https://www.sqlite.org/rescode.html). */
+export function isDamage(error: unknown): error is Error {
+  const code = (error as { readonly errcode?: unknown } | null)?.errcode;
+  return error instanceof Error && typeof code === 'number' && [11, 26].includes(code & 0xff);
+}
+
+/** What is to be said of a database in which SQLite has found a page that cannot be one. */
+export function describeDamage({ message }: Error): string {
+  return `the database is damaged (${message}): look with audit verify --data, and restore a backup`;
+}
+
+/**
+ * Whether any request has met damage. From then on nothing is signed: what else is broken nobody knows, and what decides about
+ * signatures is read from the same file.
+ */
+export class Damage {
+  readonly #onFound: (reason: string) => void;
+  #hindrance: string | undefined;
+
+  /** @param onFound is told once. */
+  constructor(onFound: (reason: string) => void) {
+    this.#onFound = onFound;
+  }
+
+  /** Why nothing is to be signed, or undefined while nothing was found. Only another start makes it good. */
+  get hindrance(): string | undefined {
+    return this.#hindrance;
+  }
+
+  /** To be told of every error that is not a caller's. */
+  look(error: unknown): void {
+    if (this.#hindrance !== undefined || !isDamage(error)) return;
+    this.#hindrance = describeDamage(error);
+    this.#onFound(this.#hindrance);
+  }
+}

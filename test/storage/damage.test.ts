@@ -1,0 +1,80 @@
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Damage, isDamage } from '../../src/storage/sqlite/damage.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'damage-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function errorOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it did not fail');
+}
+
+function readBroken(): unknown {
+  const file = path.join(folder, 'broken.db');
+  const made = new DatabaseSync(file);
+  made.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)');
+  made.close();
+  const fd = openSync(file, 'r+');
+  // The second page, that of the table, as no type of page that there is.
+  writeSync(fd, Buffer.of(0x55), 0, 1, 4_096);
+  closeSync(fd);
+  const db = new DatabaseSync(file);
+  try {
+    return errorOf(() => db.prepare('SELECT x FROM t').all());
+  } finally {
+    db.close();
+  }
+}
+
+function readOther(): unknown {
+  const file = path.join(folder, 'other.db');
+  writeFileSync(file, 'not a database, and long enough to be looked at'.repeat(99));
+  const db = new DatabaseSync(file);
+  try {
+    return errorOf(() => db.prepare('SELECT 1 FROM sqlite_schema').all());
+  } finally {
+    db.close();
+  }
+}
+
+function breakRule(): unknown {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1)');
+  try {
+    return errorOf(() => db.exec('INSERT INTO t VALUES (1)'));
+  } finally {
+    db.close();
+  }
+}
+
+describe('damage', () => {
+  it('is a page that cannot be one, and a file that is no database; a rule that was broken is not', () => {
+    expect(isDamage(readBroken())).toBe(true);
+    expect(isDamage(readOther())).toBe(true);
+    expect(isDamage(breakRule())).toBe(false);
+    expect(isDamage(new Error('malformed'))).toBe(false);
+    expect(isDamage(undefined)).toBe(false);
+  });
+
+  it('is told once, and holds', () => {
+    const told: string[] = [];
+    const damage = new Damage((reason) => told.push(reason));
+    damage.look(breakRule());
+    expect(damage.hindrance).toBeUndefined();
+    damage.look(readBroken());
+    damage.look(readOther());
+    expect(told).toEqual([damage.hindrance]);
+    expect(damage.hindrance).toContain('malformed');
+  });
+});
