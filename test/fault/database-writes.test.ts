@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import {
   logOf,
   refusedStart,
   startService,
+  until,
   type Answer,
   type Problem,
   type RunningService,
@@ -20,10 +21,25 @@ import {
 const canMount = process.getuid?.() === 0;
 const canTrace = spawnSync('strace', ['-V']).status === 0;
 const canLimit = spawnSync('prlimit', ['-V']).status === 0;
+const canTurn =
+  canMount && isWritable('/dev/loop-control') && isWritable('/sys/fs/ext4') && hasProgram('mkfs.ext4');
 const WRITES = 'write,pwrite64,writev,pwritev';
 
 let service: RunningService | undefined;
 afterEach(async () => await service?.kill());
+
+function isWritable(name: string): boolean {
+  try {
+    accessSync(name, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function hasProgram(name: string): boolean {
+  return spawnSync(name, ['-V']).status === 0;
+}
 
 interface Ready {
   readonly reasons: readonly string[];
@@ -60,14 +76,19 @@ async function signUntilRefused(running: RunningService): Promise<SignAnswer[]> 
   throw new Error('nothing was refused');
 }
 
-/** Signing has ended for good with this reason; the next start has all that went out, and is ready by itself. */
-async function expectEndedAndWhole(running: RunningService, released: readonly SignAnswer[]): Promise<void> {
+/** Signing has ended for good with this reason; the next start has all that went out, and is ready by itself. `repair` comes between. */
+async function expectEndedAndWhole(
+  running: RunningService,
+  released: readonly SignAnswer[],
+  repair: () => void = () => undefined,
+): Promise<void> {
   const { data } = running;
   const { status, body } = await running.client().get<Ready>('/readyz');
   expect(status).toBe(503);
   expect(body.reasons.join()).toMatch(/the audit log cannot be written .*restart the service/);
   expect(await sign(running, 'again')).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   await running.kill();
+  repair();
 
   service = await startService({ data });
   expectStatus(200, await service.client().get('/readyz'));
@@ -176,6 +197,52 @@ describe.runIf(canMount)('a file system that is read-only', () => {
     log.close();
     for (const { receipt } of released) expect(leaves[receipt.index]).toBe(receipt.leafHash);
     await service.stop();
+  });
+});
+
+/**
+ * `mount -o remount,ro` is refused while a file is open for writing (EBUSY). What turns a file system read-only under
+ * a running service is the kernel, after an error of the disk: ext4 mounted with `errors=remount-ro`, whose error the
+ * kernel makes itself when asked to (Documentation/ABI/testing/sysfs-fs-ext4).
+ */
+describe.runIf(canTurn)('a file system that turns read-only while the service signs', () => {
+  const base = mkdtempSync(path.join(tmpdir(), 'countersign-turning-'));
+  const image = path.join(base, 'image');
+  const mounted = mkdtempSync(path.join(base, 'mounted-'));
+  const mount = (): void => {
+    execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, mounted]);
+  };
+  afterAll(() => {
+    spawnSync('umount', [mounted]);
+    rmSync(base, { recursive: true, force: true });
+  });
+
+  it('ends signing for good, says so, and loses nothing that went out; repaired, it starts', async () => {
+    writeFileSync(image, '');
+    truncateSync(image, 64 * 1024 * 1024);
+    execFileSync('mkfs.ext4', ['-q', image]);
+    mount();
+    const source = execFileSync('findmnt', ['-no', 'SOURCE', mounted], { encoding: 'utf8' }).trim();
+    // Nothing but this image may be harmed.
+    const [, device = ''] = /^\/dev\/(loop\d+)$/.exec(source) ?? [];
+    expect(device).not.toBe('');
+
+    const data = path.join(mounted, 'data');
+    service = await startService({ data });
+    const { size } = statSync(walOf(data));
+    const signing = Promise.all(['a', 'b', 'c', 'd'].map(async () => await signUntilRefused(service!)));
+    expect(await until(() => statSync(walOf(data)).size > size + 200_000, 30_000)).toBe(true);
+    writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'read-only from now on');
+    const released = (await signing).flat();
+    expect(released.length).toBeGreaterThan(0);
+    expect(() => writeFileSync(path.join(mounted, 'other'), '')).toThrow(/EROFS/);
+
+    await expectEndedAndWhole(service, released, () => {
+      // The kernel does not let it be written again as it is: e2fsck(8), 1 being "errors corrected".
+      execFileSync('umount', [mounted]);
+      expect(spawnSync('fsck.ext4', ['-f', '-y', image]).status).toBeLessThanOrEqual(1);
+      mount();
+    });
   });
 });
 
