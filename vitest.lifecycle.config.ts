@@ -10,6 +10,7 @@ export default defineConfig({
       'test/{rotation,backup}/**/*.test.ts',
       'test/http/rotations.test.ts',
       'test/cli/{rekey,key-transfer}.test.ts',
+      'test/e2e/restart.test.ts',
     ],
     testTimeout: 600_000,
     hookTimeout: 120_000,
