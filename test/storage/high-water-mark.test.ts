@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -111,6 +120,22 @@ describe('how far the log was', () => {
       expect(await write(1)).toBeUndefined();
     },
   );
+
+  it('is not written once it is closed, also by a flush that was under way', async () => {
+    const storage = openSqliteStorage(folder, () => 'example.org/log');
+    const log = new AuditLog(storage, SERVICE);
+    await log.record({ kind: 'service.started', outcome: 'done' }, () => undefined);
+    const last = log.record({ kind: 'service.stopped', outcome: 'done' }, () => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    storage.close();
+    // What has its number next.
+    const other = path.join(folder, 'other');
+    const fds = Array.from({ length: 8 }, () => openSync(other, 'w+'));
+    await last.catch(() => undefined);
+    expect(readFileSync(other, 'latin1')).toBe('');
+    for (const fd of fds) closeSync(fd);
+    expect(markedSize()).toBe(1);
+  });
 
   it('is not begun where the database is refused', async () => {
     await write(1);

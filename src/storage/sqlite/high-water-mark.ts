@@ -54,7 +54,10 @@ export function openHighWaterMark(
   const isKept = ({ source, size }: Evidence): boolean =>
     evidence.evidence().some((each) => each.source === source && each.size === size);
   let flushed = found !== undefined;
+  let closed = false;
   const raise = (size: number, leafHash: string): void => {
+    // Its number may be another file's by now.
+    if (closed) return;
     if (lost !== undefined && !isKept(lost)) return;
     writeSync(fd, `${String(size).padStart(SIZE_DIGITS, '0')} ${leafHash}\n`, 0, 'latin1');
     // Empty, it would say that there has never been one.
@@ -69,7 +72,10 @@ export function openHighWaterMark(
         if (leafHash !== undefined) raise(size, leafHash);
       };
     },
-    close: () => closeSync(fd),
+    close: () => {
+      closed = true;
+      closeSync(fd);
+    },
   };
 }
 
