@@ -301,6 +301,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
   return {
     storage,
     audit,
+    damage,
     system,
     clock,
     sinks,

@@ -121,8 +121,8 @@ async function openSeal(config: Config, { fence, sealing, system }: Parts): Prom
 
 /** What a crash has left undone goes on at once, and the rest when it is due. */
 async function startPeriodic(parts: Parts, log: Log): Promise<Periodic> {
-  const { storage, audit, ledger, destruction, fence, rotation, sealing } = parts;
-  const periodic = new Periodic(log);
+  const { storage, audit, damage, ledger, destruction, fence, rotation, sealing } = parts;
+  const periodic = new Periodic(log, (error) => damage.look(error));
   // A restored service does nothing of its own accord, and tells nobody of it, before it has taken over.
   const live = (work: () => Promise<void>) => async (): Promise<void> => {
     if (fence.hindrance === undefined) await work();

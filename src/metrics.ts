@@ -212,7 +212,7 @@ function registerOutside(registry: Registry, read: MetricSources['outside']): vo
   );
   gauge(
     'countersign_audit_split_view',
-    '1 while somebody outside is known to hold another log, and no operator has acknowledged it.',
+    '1 while another log than this is known of, to somebody outside or beside the database, and no operator has acknowledged it.',
     (made, { splitView }) => made.set(splitView ? 1 : 0),
   );
   gauge(

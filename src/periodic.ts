@@ -3,10 +3,13 @@ import type { Log } from './log.ts';
 /** What the service does again and again of its own accord. It keeps no process alive; what fails is tried at the next turn. */
 export class Periodic {
   readonly #log: Log;
+  readonly #onFailure: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
 
-  constructor(log: Log) {
+  /** @param onFailure is told of every error. */
+  constructor(log: Log, onFailure: (error: unknown) => void) {
     this.#log = log;
+    this.#onFailure = onFailure;
   }
 
   /** @param failed the event of the log that says that `work` failed. */
@@ -21,6 +24,7 @@ export class Periodic {
     try {
       await work();
     } catch (error) {
+      this.#onFailure(error);
       this.#log.error(failed, { reason: error instanceof Error ? error.message : 'unknown' });
     }
   }

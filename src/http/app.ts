@@ -92,15 +92,12 @@ export function createApp({
     const { req, requestId, arrived, query } = exchange;
     const visit = admission.visit(req, requestId);
     let turn: Turn | undefined;
-    // Before anything that costs more than to refuse.
-    if (route.signs === true) service.load.requireRoom();
     if (route.access === 'public') return await route.run({ params, query, body: undefined }, undefined);
 
     try {
       const { caller, admit } = await admission.enter(route, req, visit);
+      if (route.signs === true) service.load.requireRoom();
       const raw = route.body === undefined ? Buffer.alloc(0) : await receive(req);
-      // Many may have found room at once; whoever has no credential, or is slow to send, takes nobody's place.
-      if (route.signs === true) turn = service.load.enter();
       if (route.readsLog === true) {
         const draft = { actor: actorOf(caller), requestId };
         await logReads.record(draft, route.path, questionOf(route, { ...params, ...query }));
@@ -109,6 +106,8 @@ export function createApp({
       const key = idempotencyKey(route, exchange, caller.principal.id, raw);
       const keep = key === undefined ? undefined : { key, secret: route.secretAnswer === true };
       return await once(key, exchange.headers, route, admit, (caller) => {
+        // Many may have found room at once; whoever is slow to send, or waits for another answer, takes nobody's place.
+        if (route.signs === true) turn = service.load.enter();
         const asked = { actor: actorOf(caller), requestId, arrived };
         const act = new RequestAct(service.log, asked, keep);
         const context = {

@@ -53,7 +53,7 @@ export interface RouteSpec {
   /** Headers that go with a good answer, also of a repeat; what they are is in `headers`. */
   readonly headersOf?: (answer: Answer) => { readonly [name: string]: string };
   readonly headers?: { readonly [name: string]: string };
-  /** It makes signatures: refused at the door while there are more to make than can be in time. */
+  /** It makes signatures: refused, before its body is read, while there are more to make than can be in time. */
   readonly signs?: boolean;
   /** It shows the audit log: who looked is an entry of it. */
   readonly readsLog?: boolean;

@@ -118,7 +118,10 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       decision: decisionForLog(decision, request.approved),
       digest: asked.digest,
     };
-    if (decision.effect === 'deny') return await this.#deny(act, asked, draft, decision);
+    if (decision.effect === 'deny') {
+      request.turn?.made();
+      return await this.#deny(act, asked, draft, decision);
+    }
 
     const { key, operation, preimage, digest, claim } = asked;
     let slot: Reservation | undefined;
@@ -127,7 +130,10 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     try {
       const version = keys.signingVersion(key, request.version);
       if (decision.effect === 'require') {
-        if (request.approved === undefined) return await this.#open(act, asked, draft, decision);
+        if (request.approved === undefined) {
+          request.turn?.made();
+          return await this.#open(act, asked, draft, decision);
+        }
         requireApprovals(decision, request.approved.approvals);
       }
       slot = claim && nonces.reserve(claim.slot, claim.claim);

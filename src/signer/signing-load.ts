@@ -1,6 +1,8 @@
 import { CountersignError } from '../errors.ts';
 
 const INTERVAL_MS = 50;
+/** Nobody waits, and for so long nobody has asked: what was before is over. */
+const IDLE_MS = 2 * INTERVAL_MS;
 /** Without any signature for so many times the target, what is under way waits too long, whatever it waits for. */
 const STALLED = 25;
 /** So many may always be under way: with fewer, the signer would wait for requests, and commits be small. */
@@ -95,6 +97,11 @@ export class SigningLoad {
   #look(now: number): void {
     const { targetWaitMs, burst } = this.#settings;
     const elapsed = now - this.#since;
+    if (this.#underWay === 0 && elapsed > IDLE_MS) {
+      this.#limit = burst;
+      this.#start(now);
+      return;
+    }
     if (elapsed < (this.#signed === 0 ? STALLED * targetWaitMs : INTERVAL_MS)) return;
     const inTime = Math.min(burst, Math.max(LEAST, (this.#signed / elapsed) * targetWaitMs));
     const refuses = this.#limit < burst && this.#refused > this.#refusedBefore;

@@ -127,11 +127,14 @@ describe('a write-ahead log that is torn', () => {
       const from = randomInt(Math.floor(end / 2), end - 1);
       if (cut) truncateSync(wal, from);
       else garble(wal, from, Math.min(4_096, statSync(wal).size - from));
+      const torn = readFileSync(wal);
       service = await startService({ data });
       await expectLoss(service);
       await service.kill();
+      expect(readFileSync(`${wal}.torn`)).toEqual(torn);
       service = await startService({ data });
       await expectLoss(service);
+      expect(readFileSync(`${wal}.torn`)).toEqual(torn);
       const known = await service.admin.post('/v1/audit/split-view/acknowledge', { reason: 'a disk broke' });
       expectStatus(200, known);
       expect(await signOnce(service)).toMatchObject({ status: 200 });

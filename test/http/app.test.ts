@@ -8,14 +8,18 @@ import { createApp } from '../../src/http/app.ts';
 import { publicRoute } from '../../src/http/route.ts';
 import type { Service } from '../../src/http/service.ts';
 import { createLog } from '../../src/log.ts';
+import { Overloaded } from '../../src/signer/signing-load.ts';
 import { NO_METRICS } from './running.ts';
 
 let server: Server | undefined;
 afterEach(() => server?.close());
 
 /** One public route that throws, and what the service logs of it. */
-async function failing(error: unknown): Promise<{ answer: Response; text: string; lines: string[] }> {
+async function failing(
+  error: unknown,
+): Promise<{ answer: Response; text: string; lines: string[]; told: unknown[] }> {
   const lines: string[] = [];
+  const told: unknown[] = [];
   const log = createLog('info', { write: (line) => void lines.push(line) });
   const answer = { status: 200, description: '' };
   const spec = { method: 'GET', path: '/x', tag: '', summary: '', access: 'public', answer } as const;
@@ -31,13 +35,13 @@ async function failing(error: unknown): Promise<{ answer: Response; text: string
     metrics: NO_METRICS,
     admission: { visit: () => ({ requestId: '', address: '' }) } as unknown as Admission,
     logReads: {} as LogReads,
-    onFailure: () => undefined,
+    onFailure: (failure) => void told.push(failure),
   });
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   const response = await fetch(`http://127.0.0.1:${port}/x`);
-  return { answer: response, text: await response.text(), lines };
+  return { answer: response, text: await response.text(), lines, told };
 }
 
 test('an unexpected error is a 500 that says nothing, and the log says where it arose and not what it quotes', async () => {
@@ -76,4 +80,11 @@ test('an error of the service is logged when it is the service’s fault, and no
   server?.close();
   const notFound = await failing(new CountersignError('not_found', 'there is no such key'));
   expect([notFound.answer.status, notFound.lines.length]).toEqual([404, 0]);
+});
+
+test('whoever watches for damage is told of errors that are not the caller’s, and of no other', async () => {
+  const error = new Error('malformed');
+  expect((await failing(error)).told).toEqual([error]);
+  expect((await failing(new CountersignError('not_found', 'there is none'))).told).toEqual([]);
+  expect((await failing(new Overloaded())).told).toEqual([]);
 });

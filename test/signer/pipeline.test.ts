@@ -782,3 +782,18 @@ describe('the limits and a nonce', () => {
     );
   });
 });
+
+describe('a place among those that wait for a signature', () => {
+  it.each([
+    ['denied', DENY],
+    ['to be approved', REQUIRE],
+  ])('is given back before it is on disk that it is %s', async (_, decision) => {
+    judge = () => ({ decision, charges: [] });
+    const sizes: number[] = [];
+    const turn = { made: () => void sizes.push(log.size) };
+    const before = log.size;
+    await sign(message('x'), { turn }).catch(() => undefined);
+    expect(sizes).toEqual([before]);
+    expect(log.size).toBeGreaterThan(before);
+  });
+});

@@ -84,7 +84,8 @@ describe('how far the log was', () => {
     copyFileSync(database, older);
     await write(4);
     copyFileSync(older, database);
-    const lost = { source: `file ${MARK_FILE}`, size: 7 };
+    const [, leafHash = ''] = readFileSync(mark, 'latin1').trim().split(' ');
+    const lost = { source: `file ${MARK_FILE} ${leafHash}`, size: 7 };
     expect(await write(0)).toMatchObject({ ...lost, message: expect.stringContaining('has 3') as string });
     expect(await write(6)).toMatchObject(lost);
     expect(markedSize()).toBe(7);
@@ -94,6 +95,27 @@ describe('how far the log was', () => {
     });
     expect(markedSize()).toBe(11);
     expect(await write(1)).toBeUndefined();
+  });
+
+  it('tells of a second loss at the same size, when the first is known', async () => {
+    await write(3);
+    const older = path.join(folder, 'older');
+    copyFileSync(database, older);
+    await write(4);
+    copyFileSync(older, database);
+    const first = await write(3, undefined, true);
+    expect(markedSize()).toBe(7);
+    const kept = readFileSync(mark);
+    // A shorter log, in which the first loss is known.
+    copyFileSync(older, database);
+    writeFileSync(mark, `${'0'.repeat(15)}7 ${first?.source.split(' ').at(-1)}\n`);
+    await write(2, undefined, true);
+    writeFileSync(mark, kept);
+    const second = await write(0);
+    expect(second).toMatchObject({ size: 7 });
+    expect(second?.source).not.toBe(first?.source);
+    await write(1);
+    expect(readFileSync(mark)).toEqual(kept);
   });
 
   it('tells of another log that is as long', async () => {

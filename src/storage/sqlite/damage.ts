@@ -1,6 +1,6 @@
 /** SQLite's result code, or its extended one: SQLITE_CORRUPT or SQLITE_NOTADB (https://www.sqlite.org/rescode.html). */
 export function isDamage(error: unknown): error is Error {
-  const code = (error as { readonly errcode?: unknown } | null)?.errcode;
+  const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
   return error instanceof Error && typeof code === 'number' && [11, 26].includes(code & 0xff);
 }
 

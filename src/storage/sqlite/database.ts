@@ -3,6 +3,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { leftovers, UNFINISHED_FILE } from '../../backup/restore.ts';
 import { CountersignError } from '../../errors.ts';
+import { keepTornWal } from './high-water-mark.ts';
 import { MIGRATIONS } from './schema.ts';
 import { openWalFile } from './wal-file.ts';
 
@@ -33,7 +34,7 @@ export function openForWriting(directory: string): WritableDatabase {
   const lock = takeLock(directory);
   try {
     const file = path.join(directory, DATABASE_FILE);
-    const db = openDatabase(file);
+    const db = openDatabase(file, (opened) => keepTornWal(directory, opened, `${file}-wal`));
     const wal = openWalFile(file);
     return {
       db,
@@ -50,7 +51,7 @@ export function openForWriting(directory: string): WritableDatabase {
   }
 }
 
-function openDatabase(file: string): DatabaseSync {
+function openDatabase(file: string, beforeMove: (db: DatabaseSync) => void): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(file, { enableForeignKeyConstraints: true });
@@ -64,6 +65,7 @@ function openDatabase(file: string): DatabaseSync {
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
     `);
     migrate(db, file);
+    beforeMove(db);
     moveWal(db, file);
     db.exec('PRAGMA synchronous = NORMAL');
     return db;

@@ -1,10 +1,21 @@
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Evidence, EvidenceReads } from '../../audit/split-view.ts';
 import { CountersignError } from '../../errors.ts';
 
 export const MARK_FILE = 'countersign.mark';
+/** Behind the name of the write-ahead log. */
+const TORN = '.torn';
 
 /**
  * Beside the database, how far its log was when that was last known to be on disk. What a database loses, it does not know
@@ -40,17 +51,9 @@ export function openHighWaterMark(
 ): HighWaterMark {
   const file = path.join(directory, MARK_FILE);
   const found = readMark(file);
+  const lost = found && lossOf(db, found);
+  const leaf = db.prepare(LEAF_AT);
   const fd = openSync(file, found === undefined ? 'w' : 'r+', 0o600);
-  const leaf = db.prepare('SELECT leaf_hash AS hash FROM audit_entries WHERE idx = ?');
-  const end = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM audit_entries');
-  const leafAt = (index: number): string | undefined => {
-    const row = leaf.get(index) as { hash: Uint8Array } | undefined;
-    return row && Buffer.from(row.hash).toString('hex');
-  };
-  const lost =
-    found === undefined || leafAt(found.size - 1) === found.leafHash
-      ? undefined
-      : evidenceOf(found, (end.get() as { size: number }).size);
   const isKept = ({ source, size }: Evidence): boolean =>
     evidence.evidence().some((each) => each.source === source && each.size === size);
   let flushed = found !== undefined;
@@ -67,9 +70,9 @@ export function openHighWaterMark(
   return {
     lost,
     reach: (size) => {
-      const leafHash = leafAt(size - 1);
+      const row = leaf.get(size - 1) as LeafRow | undefined;
       return () => {
-        if (leafHash !== undefined) raise(size, leafHash);
+        if (row !== undefined) raise(size, hexOf(row));
       };
     },
     close: () => {
@@ -77,6 +80,42 @@ export function openHighWaterMark(
       closeSync(fd);
     },
   };
+}
+
+/**
+ * Keeps the write-ahead log as it is where the database has lost what the mark tells of: behind a tear there may be frames that
+ * SQLite does not read, and somebody else may. To be called before it is emptied. Throws as `openHighWaterMark`.
+ */
+export function keepTornWal(directory: string, db: DatabaseSync, wal: string): void {
+  const found = readMark(path.join(directory, MARK_FILE));
+  if (found === undefined || lossOf(db, found) === undefined) return;
+  const kept = `${wal}${TORN}`;
+  // The first is of the loss; those of later starts are of what came after it.
+  if (statSync(wal).size > 0 && !existsSync(kept)) copyFileSync(wal, kept);
+}
+
+function lossOf(db: DatabaseSync, { size, leafHash }: Mark): Evidence | undefined {
+  const row = db.prepare(LEAF_AT).get(size - 1) as LeafRow | undefined;
+  if (row !== undefined && hexOf(row) === leafHash) return undefined;
+  const end = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM audit_entries');
+  const { size: present } = end.get() as { size: number };
+  const instead =
+    row === undefined
+      ? `the log in the database has ${present}: the end of it was lost, or an older database was put back`
+      : `the log in the database has another entry ${size - 1}: another database was put in its place`;
+  // With the hash: a log that was acknowledged may come to that size again, and be lost again.
+  const source = `file ${MARK_FILE} ${leafHash}`;
+  return { source, size, message: `${size} entries were on disk, and ${instead}` };
+}
+
+interface LeafRow {
+  readonly hash: Uint8Array;
+}
+
+const LEAF_AT = 'SELECT leaf_hash AS hash FROM audit_entries WHERE idx = ?';
+
+function hexOf({ hash }: LeafRow): string {
+  return Buffer.from(hash).toString('hex');
 }
 
 function readMark(file: string): Mark | undefined {
@@ -96,16 +135,4 @@ function readMark(file: string): Mark | undefined {
     `${file} is damaged, so that nobody can tell whether the database has lost entries of the log; nothing is started on it. ` +
       'Compare the log with what is kept of it elsewhere (audit verify --data, --trusted), and remove the file if nothing is missing',
   );
-}
-
-function evidenceOf({ size, leafHash }: Mark, present: number): Evidence {
-  const instead =
-    present < size
-      ? `the log in the database has ${present}: the end of it was lost, or an older database was put back`
-      : `the log in the database has another entry ${size - 1}: another database was put in its place`;
-  return {
-    source: `file ${MARK_FILE}`,
-    size,
-    message: `${size} entries were on disk (the last with leaf hash ${leafHash}), and ${instead}`,
-  };
 }

@@ -39,7 +39,14 @@ export function snapshotSource(directory: string): SnapshotSource {
       } finally {
         close();
       }
-      return finishCopy(file);
+      try {
+        return finishCopy(file);
+      } catch (error) {
+        if (error instanceof CountersignError) throw error;
+        // Not an error of SQLite: what is damaged is the copy.
+        const reason = error instanceof Error ? error.message : 'unknown';
+        throw new CountersignError('unavailable', `the copy of the database cannot be finished: ${reason}`);
+      }
     },
   };
 }

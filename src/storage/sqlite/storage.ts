@@ -93,9 +93,10 @@ export interface Storage
 /** Throws `conflict` when another process has the directory, `unprocessable` when its log was cut or added to. */
 export function openSqliteStorage(directory: string, newOrigin: () => string): Storage {
   const { db, flush, close } = openForWriting(directory);
-  const evidence = splitViewTable(db);
+  let evidence: EvidenceReads & EvidenceWrites;
   let mark: HighWaterMark;
   try {
+    evidence = splitViewTable(db);
     checkLogEnds(db);
     checkTreeNodes(db, readHead(db).frontier.size);
     mark = openHighWaterMark(directory, db, evidence);
