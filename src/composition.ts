@@ -52,8 +52,8 @@ import { createSealing } from './signer/sealing.ts';
 import { SigningLoad } from './signer/signing-load.ts';
 import { SignerSupervisor } from './signer/supervisor.ts';
 import { TransferCustody } from './signer/transfer-custody.ts';
-import { snapshotSource } from './storage/sqlite/snapshot.ts';
 import { Damage } from './storage/sqlite/damage.ts';
+import { snapshotSource } from './storage/sqlite/snapshot.ts';
 import { openSqliteStorage, type StorageTx } from './storage/sqlite/storage.ts';
 
 /** What only tests give. */
