@@ -118,10 +118,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
       decision: decisionForLog(decision, request.approved),
       digest: asked.digest,
     };
-    if (decision.effect === 'deny') {
-      request.turn?.made();
-      return await this.#deny(act, asked, draft, decision);
-    }
+    if (decision.effect === 'deny') return await this.#deny(act, asked, draft, decision);
 
     const { key, operation, preimage, digest, claim } = asked;
     let slot: Reservation | undefined;
@@ -130,10 +127,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     try {
       const version = keys.signingVersion(key, request.version);
       if (decision.effect === 'require') {
-        if (request.approved === undefined) {
-          request.turn?.made();
-          return await this.#open(act, asked, draft, decision);
-        }
+        if (request.approved === undefined) return await this.#open(act, asked, draft, decision);
         requireApprovals(decision, request.approved.approvals);
       }
       slot = claim && nonces.reserve(claim.slot, claim.claim);
@@ -208,6 +202,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   }
 
   async #deny(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<never> {
+    asked.request.turn?.made();
     const denied = { ...draft, outcome: 'denied' } as const;
     const detail = { ...draft.detail, canary: true };
     // As of any other key, and in one commit with the alert: the answer comes no later.
@@ -236,6 +231,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   async #open(act: Act<Tx>, asked: Asked, draft: Draft, decision: Decision): Promise<PendingAnswer> {
     const { request, key, version, digest } = asked;
     const { requester, source, intent, breakGlass } = request;
+    request.turn?.made();
     await this.#recordRefusal(act, asked, { ...draft, outcome: 'pending' });
     return await this.#parts.desk.open(act, {
       requester: { id: requester.id, name: requester.name },

@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -128,6 +129,7 @@ describe('a write-ahead log that is torn', () => {
       if (cut) truncateSync(wal, from);
       else garble(wal, from, Math.min(4_096, statSync(wal).size - from));
       const torn = readFileSync(wal);
+      writeFileSync(`${wal}.torn.part`, torn.subarray(0, torn.length / 2));
       service = await startService({ data });
       await expectLoss(service);
       await service.kill();

@@ -13,7 +13,7 @@ import { decideByReference, pathsOf, type Verdict } from './reference.ts';
 
 const SEED = 20_261_124;
 /** Each with ten requests; `npm run test:policy` asks for more. */
-const DOCUMENTS = Number(process.env['POLICY_CASES'] ?? 10_000) / 10;
+const DOCUMENTS = Number(process.env['POLICY_CASES'] ?? 20_000) / 10;
 const REQUESTS_EACH = 10;
 
 function show(value: unknown): string {
@@ -71,7 +71,7 @@ describe('random policies', () => {
       }),
       { numRuns: DOCUMENTS, seed: SEED },
     );
-    expect(cases).toBe(DOCUMENTS * REQUESTS_EACH);
+    expect(cases).toBeGreaterThanOrEqual(20_000);
     // Otherwise the comparison would be about requests that nothing decides.
     expect(Math.min(...Object.values(seen)), JSON.stringify(seen)).toBeGreaterThan(cases / 100);
   });

@@ -11,11 +11,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function errorOf(work: () => unknown): unknown {
+function failureOf(file: string, sql: string): unknown {
+  const db = new DatabaseSync(file);
   try {
-    work();
+    db.prepare(sql).all();
   } catch (error) {
     return error;
+  } finally {
+    db.close();
   }
   throw new Error('it did not fail');
 }
@@ -29,33 +32,21 @@ function readBroken(): unknown {
   // The second page, that of the table, as no type of page that there is.
   writeSync(fd, Buffer.of(0x55), 0, 1, 4_096);
   closeSync(fd);
-  const db = new DatabaseSync(file);
-  try {
-    return errorOf(() => db.prepare('SELECT x FROM t').all());
-  } finally {
-    db.close();
-  }
+  return failureOf(file, 'SELECT x FROM t');
 }
 
 function readOther(): unknown {
   const file = path.join(folder, 'other.db');
   writeFileSync(file, 'not a database, and long enough to be looked at'.repeat(99));
-  const db = new DatabaseSync(file);
-  try {
-    return errorOf(() => db.prepare('SELECT 1 FROM sqlite_schema').all());
-  } finally {
-    db.close();
-  }
+  return failureOf(file, 'SELECT 1 FROM sqlite_schema');
 }
 
 function breakRule(): unknown {
-  const db = new DatabaseSync(':memory:');
-  db.exec('CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1)');
-  try {
-    return errorOf(() => db.exec('INSERT INTO t VALUES (1)'));
-  } finally {
-    db.close();
-  }
+  const file = path.join(folder, 'good.db');
+  const made = new DatabaseSync(file);
+  made.exec('CREATE TABLE IF NOT EXISTS t (x UNIQUE); INSERT OR IGNORE INTO t VALUES (1)');
+  made.close();
+  return failureOf(file, 'INSERT INTO t VALUES (1)');
 }
 
 describe('damage', () => {

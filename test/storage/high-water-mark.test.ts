@@ -47,6 +47,13 @@ async function write(
   return lost;
 }
 
+/** @returns what puts it back as it is now. */
+function keepDatabase(): () => void {
+  const older = path.join(folder, 'older');
+  copyFileSync(database, older);
+  return () => copyFileSync(older, database);
+}
+
 function markedSize(): number {
   return Number(readFileSync(mark, 'latin1').split(' ')[0]);
 }
@@ -80,10 +87,9 @@ describe('how far the log was', () => {
 
   it('tells of a shorter log until the database knows of it, however long that has become', async () => {
     await write(3);
-    const older = path.join(folder, 'older');
-    copyFileSync(database, older);
+    const putBack = keepDatabase();
     await write(4);
-    copyFileSync(older, database);
+    putBack();
     const [, leafHash = ''] = readFileSync(mark, 'latin1').trim().split(' ');
     const lost = { source: `file ${MARK_FILE} ${leafHash}`, size: 7 };
     expect(await write(0)).toMatchObject({ ...lost, message: expect.stringContaining('has 3') as string });
@@ -99,15 +105,14 @@ describe('how far the log was', () => {
 
   it('tells of a second loss at the same size, when the first is known', async () => {
     await write(3);
-    const older = path.join(folder, 'older');
-    copyFileSync(database, older);
+    const putBack = keepDatabase();
     await write(4);
-    copyFileSync(older, database);
+    putBack();
     const first = await write(3, undefined, true);
     expect(markedSize()).toBe(7);
     const kept = readFileSync(mark);
     // A shorter log, in which the first loss is known.
-    copyFileSync(older, database);
+    putBack();
     writeFileSync(mark, `${'0'.repeat(15)}7 ${first?.source.split(' ').at(-1)}\n`);
     await write(2, undefined, true);
     writeFileSync(mark, kept);
@@ -120,10 +125,9 @@ describe('how far the log was', () => {
 
   it('tells of another log that is as long', async () => {
     await write(2);
-    const older = path.join(folder, 'older');
-    copyFileSync(database, older);
+    const putBack = keepDatabase();
     await write(2);
-    copyFileSync(older, database);
+    putBack();
     const kept = readFileSync(mark);
     rmSync(mark);
     await write(2, 'service.stopped');

@@ -10,7 +10,7 @@ export function describeDamage({ message }: Error): string {
 }
 
 /**
- * Whether any request has met damage. From then on nothing is signed: what else is broken nobody knows, and what decides about
+ * Whether anything that reads the database has met damage. From then on nothing is signed: what else is broken nobody knows, and what decides about
  * signatures is read from the same file.
  */
 export class Damage {

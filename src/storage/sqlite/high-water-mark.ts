@@ -5,6 +5,7 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -91,7 +92,10 @@ export function keepTornWal(directory: string, db: DatabaseSync, wal: string): v
   if (found === undefined || lossOf(db, found) === undefined) return;
   const kept = `${wal}${TORN}`;
   // The first is of the loss; those of later starts are of what came after it.
-  if (statSync(wal).size > 0 && !existsSync(kept)) copyFileSync(wal, kept);
+  if (statSync(wal).size === 0 || existsSync(kept)) return;
+  // A copy that was broken off must not pass for the whole.
+  copyFileSync(wal, `${kept}.part`);
+  renameSync(`${kept}.part`, kept);
 }
 
 function lossOf(db: DatabaseSync, { size, leafHash }: Mark): Evidence | undefined {

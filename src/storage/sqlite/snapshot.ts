@@ -28,6 +28,7 @@ export function snapshotSource(directory: string): SnapshotSource {
           rate: PAGES_A_STEP,
           progress: ({ totalPages, remainingPages }) => onProgress?.(totalPages - remainingPages, totalPages),
         });
+        return finishCopy(file);
       } catch (error) {
         if (error instanceof CountersignError) throw error;
         throw new CountersignError(
@@ -38,14 +39,6 @@ export function snapshotSource(directory: string): SnapshotSource {
         );
       } finally {
         close();
-      }
-      try {
-        return finishCopy(file);
-      } catch (error) {
-        if (error instanceof CountersignError) throw error;
-        // Not an error of SQLite: what is damaged is the copy.
-        const reason = error instanceof Error ? error.message : 'unknown';
-        throw new CountersignError('unavailable', `the copy of the database cannot be finished: ${reason}`);
       }
     },
   };
