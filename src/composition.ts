@@ -134,6 +134,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
   // Its waiting times are counted from the newest time there is: a clock that is behind must not shorten them.
   const keys = new KeyService(reads, custody, () => new Date(now()));
   const destruction = new Destruction({
+    reads,
     directory: keys.directory,
     act: system,
     forget: (key, version) => keys.forget(key, version),

@@ -59,11 +59,28 @@ export interface SealedVersion {
   readonly sealed: Uint8Array;
 }
 
+/** What keys are listed by; all of it must hold. */
+export interface KeyFilter {
+  readonly tag?: string | undefined;
+  /** Of one of its versions. */
+  readonly state?: KeyVersionState | undefined;
+  /** Of one of its versions, in any case. */
+  readonly address?: string | undefined;
+}
+
 export interface KeyReads {
-  /** In the order of their names. */
+  /** All, in the order of their names. */
   keys(): Key[];
-  /** One at a time, in any order. Nothing is to be written meanwhile. */
-  eachKey(): Iterable<Key>;
+  key(name: string): Key | undefined;
+  /** Those behind `after` in the order of names; a name that no key has is a place in that order like any other. */
+  findKeys(filter: KeyFilter, after: string, limit: number): Key[];
+  /** Names of those that have a schedule. */
+  scheduledKeys(): string[];
+  /** Versions whose destruction was to be at `time` or before. */
+  dueForDestruction(time: string): { readonly keyName: string; readonly version: number }[];
+  destroyedVersions(): number;
+  /** Calls `listener` for each key that a commit changed otherwise than by its use, at the moment when that can be read. */
+  onKeyChange(listener: (name: string) => void): void;
   /** The sealed private key (envelope.ts). Throws `not_found`; `key_state` once it is erased. */
   sealedKey(keyId: string, version: number): Uint8Array;
   /**

@@ -1,5 +1,6 @@
 import type { RequestReads } from '../approvals/request.ts';
 import type { Act } from '../audit/act.ts';
+import type { KeyReads } from '../keystore/keys.ts';
 import type { UsageOf } from '../policy/decision.ts';
 import type { PolicyInForce } from '../policy/policy.ts';
 import type { Custody } from '../signer/custody.ts';
@@ -14,7 +15,7 @@ import { RotationSteps, type RotationTx } from './steps.ts';
 import { webhookAsker } from './webhook.ts';
 
 export interface RotationWorld {
-  readonly reads: RotationReads & Pick<RequestReads, 'requests'>;
+  readonly reads: RotationReads & Pick<RequestReads, 'requests'> & Pick<KeyReads, 'scheduledKeys'>;
   readonly keys: Pick<KeyService, 'directory' | 'forgotten'>;
   readonly custody: Pick<Custody, 'unsealed' | 'generate'>;
   readonly policy: Pick<PolicyInForce, 'problem' | 'current'>;

@@ -5,7 +5,7 @@ import type { Key } from '../keystore/keys.ts';
 import { destination } from '../keystore/life-cycle.ts';
 import { versionOf } from '../signer/directory.ts';
 import { requireKnown, type Askers } from './asker.ts';
-import { undoOf, writeChanges, changed, type KeyChange } from './changes.ts';
+import { undoOf, writeChanges, type KeyChange } from './changes.ts';
 import { afterStep, afterWait, nextStep, outsideWaits, stepAfter } from './machine.ts';
 import { EMERGENCY_PLAN, type RotationPlan } from './plan.ts';
 import { previewOf, type PreviewParts } from './preview.ts';
@@ -121,7 +121,6 @@ export class RotationService {
         tx.insertRotation(rotation);
         return rotationToJson(rotation);
       });
-      directory.put(changed(directory.get(keyName), changes, occasion));
       await forgotten();
       return planned;
     });

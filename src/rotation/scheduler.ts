@@ -1,6 +1,6 @@
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
-import type { Key, RotationSchedule } from '../keystore/keys.ts';
+import type { Key, KeyReads, RotationSchedule } from '../keystore/keys.ts';
 import { keyToJson, versionOf, type KeyDirectory } from '../signer/directory.ts';
 import { requireKnown, type Askers } from './asker.ts';
 import type { RotationReads } from './rotation.ts';
@@ -10,7 +10,7 @@ import { versionRef, type RotationTx } from './steps.ts';
 
 export interface SchedulerParts {
   readonly directory: KeyDirectory;
-  readonly reads: Pick<RotationReads, 'rotations'>;
+  readonly reads: Pick<RotationReads, 'rotations'> & Pick<KeyReads, 'scheduledKeys'>;
   readonly rotations: RotationService;
   readonly askers: Askers;
   /** What a schedule starts, nobody asked for. */
@@ -39,7 +39,9 @@ export class RotationScheduler {
     // A clock that was set back must not stop it.
     if (Math.abs(time - this.#looked) < LOOK_MS) return;
     this.#looked = time;
-    for (const key of directory.withSchedule()) {
+    for (const name of reads.scheduledKeys()) {
+      const key = directory.get(name);
+      // It was taken away meanwhile.
       if (key.rotation === undefined) continue;
       const [newest] = reads.rotations({ keyName: key.name, limit: 1 });
       if (isDue(key, newest, time)) await this.#start(key.name, key.rotation);
@@ -63,9 +65,7 @@ export class RotationScheduler {
       tx.setRotationSchedule(key.id, schedule);
       return keyToJson(withSchedule(key, schedule));
     });
-    const changed = withSchedule(directory.get(name), schedule);
-    directory.put(changed);
-    return changed;
+    return directory.get(name);
   }
 
   async #start(keyName: string, schedule: RotationSchedule): Promise<void> {

@@ -4,7 +4,7 @@ import { CountersignError } from '../errors.ts';
 import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import type { Custody, SealedKey } from '../signer/custody.ts';
 import { versionOf, type KeyDirectory } from '../signer/directory.ts';
-import { changed, changesOf, supersede, undoOf, writeChanges } from './changes.ts';
+import { changesOf, supersede, undoOf, writeChanges } from './changes.ts';
 import type { KeyChange, Occasion, Observed } from './changes.ts';
 import { afterStep, afterTimeout, afterWait } from './machine.ts';
 import { waitText } from './plan.ts';
@@ -175,18 +175,13 @@ export class RotationSteps {
     before: Rotation,
     after: Rotation,
   ): Promise<void> {
-    const { directory, forgotten } = this.#parts;
     await act.commit(draft, (tx) => {
       if (made !== undefined) tx.addVersion(key.id, made.version, made.sealed);
       writeChanges(tx, key, changes, occasion);
       tx.saveRotation(before, after);
       return rotationToJson(after);
     });
-    // Uses of it were noted meanwhile.
-    const now = directory.get(key.name);
-    const grown = made === undefined ? now : { ...now, versions: [...now.versions, made.version] };
-    directory.put(changed(grown, changes, occasion));
-    await forgotten();
+    await this.#parts.forgotten();
   }
 }
 

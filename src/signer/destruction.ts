@@ -1,11 +1,11 @@
 import type { Act } from '../audit/act.ts';
 import { CountersignError } from '../errors.ts';
-import type { Key, KeyVersion, KeyWrites } from '../keystore/keys.ts';
+import type { Key, KeyReads, KeyVersion, KeyWrites } from '../keystore/keys.ts';
 import { move, originsOf } from '../keystore/life-cycle.ts';
 import { type KeyDirectory, subjectOf, versionOf } from './directory.ts';
-import { standingAs } from './key-states.ts';
 
 export interface DestructionParts {
+  readonly reads: Pick<KeyReads, 'dueForDestruction' | 'destroyedVersions'>;
   readonly directory: KeyDirectory;
   /** Nobody asks for it at that moment: the service does it of its own accord. */
   readonly act: Act<KeyWrites>;
@@ -34,26 +34,15 @@ export class Destruction {
     if (this.#running) return;
     this.#running = true;
     try {
-      for (const [{ name }, { version }] of this.#find('destroy_scheduled', (each) => isDue(each, now)))
-        await this.#destroy(name, version, now);
+      const { reads, flushErased } = this.#parts;
+      for (const { keyName, version } of reads.dueForDestruction(now.toISOString()))
+        await this.#destroy(keyName, version, now);
       // Those of an aborted rotation are among them.
-      const destroyed = this.#find('destroyed').length;
-      if (destroyed !== this.#flushed && this.#parts.flushErased()) this.#flushed = destroyed;
+      const destroyed = reads.destroyedVersions();
+      if (destroyed !== this.#flushed && flushErased()) this.#flushed = destroyed;
     } finally {
       this.#running = false;
     }
-  }
-
-  #find(
-    state: 'destroy_scheduled' | 'destroyed',
-    wanted: (version: KeyVersion) => boolean = () => true,
-  ): [Key, KeyVersion][] {
-    const found: [Key, KeyVersion][] = [];
-    for (const key of this.#parts.directory.inState(state)) {
-      for (const version of key.versions)
-        if (version.state === state && wanted(version)) found.push([key, version]);
-    }
-    return found;
   }
 
   async #destroy(name: string, number: number, now: Date): Promise<void> {
@@ -90,7 +79,6 @@ export class Destruction {
       if (error instanceof CountersignError && error.code === 'key_state') return;
       throw error;
     }
-    directory.change(key.name, number, standingAs(standing));
   }
 }
 

@@ -70,9 +70,8 @@ export class KeyStates {
           return answerOf(changeVersion(key, number, stood));
         },
       );
-      const changed = directory.change(name, number, stood);
       await forgotten();
-      return changed;
+      return directory.get(name);
     } catch (error) {
       if (error instanceof CountersignError && error.code === 'key_state')
         await act.record(refused(entry, version, change, error));

@@ -162,7 +162,7 @@ export class KeyService {
 
   /** Follows a commit that marked the version as used. */
   noteUse(name: string, number: number, time: string): void {
-    this.directory.change(name, number, (version) => ({ ...version, lastUsedAt: time }));
+    this.directory.noteUse(name, number, time);
   }
 
   async #open(newPair: NewKey, source: ImportSource): Promise<SealedKey> {
@@ -201,7 +201,6 @@ export class KeyService {
       tx.insertKey(key, sealed);
       return importedToJson({ key, keystore });
     });
-    this.directory.put(key);
     return { key, keystore };
   }
 }

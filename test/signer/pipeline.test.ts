@@ -26,7 +26,6 @@ import { addressOf, publicKeyOf, signDigest, splitSignature } from '../../src/se
 import type { CheckedSigner } from '../../src/signer/checked-signer.ts';
 import type { RequestDraft } from '../../src/signer/approval-desk.ts';
 import type { Custody } from '../../src/signer/custody.ts';
-import { standingAs } from '../../src/signer/key-states.ts';
 import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';
 import { SigningPipeline, type SignRequest } from '../../src/signer/pipeline.ts';
@@ -614,7 +613,6 @@ describe('a key that changes while it signs', () => {
         writes.setKeyState('id-treasury', 1, ['enabled'], standing);
         return {};
       });
-      keys.directory.change('treasury', 1, standingAs(standing));
     };
   };
   const kinds = (): unknown[] => entries().map(({ kind, outcome }) => [kind, outcome]);

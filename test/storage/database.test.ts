@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atOnce, DATABASE_FILE, openForReading, openForWriting } from '../../src/storage/sqlite/database.ts';
+import type { KeyFilter } from '../../src/keystore/keys.ts';
 import { MIGRATIONS } from '../../src/storage/sqlite/schema.ts';
+import { keyTables } from '../../src/storage/sqlite/keys.ts';
 import { nonceTable } from '../../src/storage/sqlite/signing.ts';
 
 let folder: string;
@@ -102,6 +104,28 @@ describe('the database', () => {
     expect(nonces.nonceClaim({ ...account, nonce: '9' })).toMatchObject({ digest: 'd', maxFee: 1n });
     expect(nonces.nonceClaim({ ...account, nonce: '0' })).toMatchObject({ effects: 'e' });
     expect(nonces.nonceClaim({ ...account, nonce: '1' })).toBeUndefined();
+    close();
+  });
+
+  it('finds the keys of an older version by tag, state and schedule', () => {
+    mkdirSync(folder);
+    const old = new DatabaseSync(path.join(folder, DATABASE_FILE));
+    old.exec(`${MIGRATIONS[0]}; ${MIGRATIONS[1]}; PRAGMA user_version = 2`);
+    old.exec(`
+      INSERT INTO keys VALUES ('1', 'hot', '["a","b","a"]', 't', 2, 0, 0, NULL), ('2', 'cold', '["b"]', 't', 1, 0, 0, '{"everyDays":1}');
+      INSERT INTO key_versions (key_id, version, address, public_key, state, origin, created_at, sealed)
+        VALUES ('1', 1, '0x1', '0x', 'disabled', 'generated', 't', x''), ('1', 2, '0x2', '0x', 'enabled', 'generated', 't', x''),
+               ('2', 1, '0x3', '0x', 'enabled', 'generated', 't', x'');`);
+    old.close();
+    const { db, close } = openForWriting(folder);
+    const keys = keyTables(db);
+    const found = (filter: KeyFilter): string[] => keys.findKeys(filter, '', 9).map(({ name }) => name);
+    expect(found({})).toEqual(['cold', 'hot']);
+    expect(found({ tag: 'a' })).toEqual(['hot']);
+    expect(found({ tag: 'b' })).toEqual(['cold', 'hot']);
+    expect(found({ state: 'disabled' })).toEqual(['hot']);
+    expect(found({ address: '0x2' })).toEqual(['hot']);
+    expect(keys.scheduledKeys()).toEqual(['cold']);
     close();
   });
 

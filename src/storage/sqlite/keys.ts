@@ -11,20 +11,18 @@ import type {
 } from '../../keystore/keys.ts';
 import { SIGNING_STATES, type KeyVersionState, type Standing } from '../../keystore/life-cycle.ts';
 import { isUniqueViolation } from './database.ts';
+import { namesOfKeys } from './key-names.ts';
 
-interface KeyRow {
-  id: string;
-  name: string;
+/** A version, and the key that it is of. */
+interface VersionRow {
+  key_id: string;
+  key_name: string;
   tags: string;
-  created_at: string;
+  key_created_at: string;
   primary_version: number;
   exportable: number;
   canary: number;
   rotation: string | null;
-}
-
-interface VersionRow {
-  key_id: string;
   version: number;
   address: Hex;
   public_key: Hex;
@@ -45,13 +43,28 @@ const TERM_OF_SEALED = 'substr(sealed, 2, 4)';
 
 const NOTHING = new Uint8Array(0);
 
-export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
-  const allKeys = db.prepare('SELECT * FROM keys ORDER BY id');
-  const allVersions = db.prepare(
-    `SELECT key_id, version, address, public_key, state, origin, created_at, last_used_at, superseded_at,
-       compromised_at, destroy_at, destroyed_at, state_reason, state_changed_at
-     FROM key_versions ORDER BY key_id, version`,
+const WITH_KEY = `
+  SELECT key_id, name AS key_name, tags, keys.created_at AS key_created_at, primary_version, exportable, canary, rotation,
+    version, address, public_key, state, origin, key_versions.created_at, last_used_at, superseded_at, compromised_at,
+    destroy_at, destroyed_at, state_reason, state_changed_at
+  FROM keys JOIN key_versions ON key_id = id`;
+
+/** Which keys the transaction under way has changed, otherwise than by their use. */
+export interface ChangedKeys {
+  /** Tells of them, whether they were committed or not: what was read meanwhile may be of either. */
+  tell(): void;
+}
+
+export function keyTables(db: DatabaseSync): KeyReads & KeyWrites & { readonly changedKeys: ChangedKeys } {
+  const allOfKey = db.prepare(`${WITH_KEY} WHERE name = ? ORDER BY version`);
+  const all = db.prepare(`${WITH_KEY} ORDER BY name, version`);
+  const scheduled = db.prepare('SELECT name FROM keys WHERE rotation IS NOT NULL ORDER BY name');
+  const due = db.prepare(
+    `SELECT key_name AS keyName, version FROM key_versions
+     WHERE state = 'destroy_scheduled' AND destroy_at <= ? ORDER BY key_name, version`,
   );
+  const destroyed = db.prepare(`SELECT count(*) AS count FROM key_versions WHERE state = 'destroyed'`);
+  const nameOf = db.prepare('SELECT name FROM keys WHERE id = ?');
   const sealedOf = db.prepare('SELECT sealed FROM key_versions WHERE key_id = ? AND version = ?');
   const sealedBefore = db.prepare(
     `SELECT key_id AS keyId, version, address, sealed FROM key_versions
@@ -59,10 +72,11 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
      ORDER BY key_id, version LIMIT ?`,
   );
   const insertKey = db.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+  const insertTag = db.prepare('INSERT OR IGNORE INTO key_tags VALUES (?, ?)');
   const insertVersion = db.prepare(
-    `INSERT INTO key_versions (key_id, version, address, public_key, origin, created_at, last_used_at, sealed,
+    `INSERT INTO key_versions (key_id, key_name, version, address, public_key, origin, created_at, last_used_at, sealed,
        state, superseded_at, compromised_at, destroy_at, destroyed_at, state_reason, state_changed_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const markUsed = db.prepare(
     'UPDATE key_versions SET last_used_at = ? WHERE key_id = ? AND version = ? AND state = ?',
@@ -84,20 +98,34 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
   );
   const setRotation = db.prepare('UPDATE keys SET rotation = ? WHERE id = ?');
 
-  /** Row by row, in one order: of a hundred thousand keys, the rows would take more memory than the keys. */
-  function* eachKey(): Generator<Key> {
-    const versions = allVersions.iterate() as IterableIterator<unknown> as Iterator<VersionRow, undefined>;
-    let next = versions.next();
-    for (const row of allKeys.iterate() as IterableIterator<unknown> as IterableIterator<KeyRow>) {
-      const own: VersionRow[] = [];
-      for (; next.value?.key_id === row.id; next = versions.next()) own.push(next.value);
-      yield toKey(row, own);
-    }
-  }
+  const listeners: ((name: string) => void)[] = [];
+  const changed = new Set<string>();
+
+  const readKey = (name: string): Key | undefined => {
+    const rows = allOfKey.all(name) as unknown as VersionRow[];
+    return rows[0] && toKey(rows[0], rows);
+  };
+  /** Throws `not_found`. */
+  const change = (keyId: string): string => {
+    const row = nameOf.get(keyId) as { name: string } | undefined;
+    if (row === undefined) throw new CountersignError('not_found', 'there is no such key');
+    changed.add(row.name);
+    return row.name;
+  };
 
   const addVersion = (keyId: string, version: KeyVersion, sealed: Uint8Array): void => {
     const { address, publicKey, origin, createdAt, lastUsedAt = null } = version;
-    const pair = [keyId, version.version, address, publicKey, origin, createdAt, lastUsedAt, sealed] as const;
+    const key = [keyId, change(keyId)] as const;
+    const pair = [
+      ...key,
+      version.version,
+      address,
+      publicKey,
+      origin,
+      createdAt,
+      lastUsedAt,
+      sealed,
+    ] as const;
     try {
       insertVersion.run(...pair, ...standingColumns(version));
     } catch (error) {
@@ -110,8 +138,24 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
   };
 
   return {
-    keys: () => [...eachKey()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    eachKey,
+    changedKeys: {
+      tell: () => {
+        const names = [...changed];
+        changed.clear();
+        for (const name of names) for (const listener of listeners) listener(name);
+      },
+    },
+    onKeyChange: (listener) => void listeners.push(listener),
+
+    keys: () => [...byKey(all.iterate() as Iterable<unknown> as Iterable<VersionRow>)],
+    key: readKey,
+    findKeys: (filter, after, limit) =>
+      namesOfKeys(db, filter, after, limit)
+        .map(readKey)
+        .filter((key) => key !== undefined),
+    scheduledKeys: () => (scheduled.all() as { name: string }[]).map(({ name }) => name),
+    dueForDestruction: (time) => due.all(time) as { keyName: string; version: number }[],
+    destroyedVersions: () => (destroyed.get() as { count: number }).count,
 
     sealedKey: (keyId, version) => {
       const row = sealedOf.get(keyId, version) as { sealed: Uint8Array } | undefined;
@@ -138,6 +182,7 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
           ? new CountersignError('conflict', `there is a key named ${name} already`)
           : error;
       }
+      for (const tag of tags) insertTag.run(tag, name);
       for (const version of key.versions) addVersion(id, version, sealed);
     },
 
@@ -149,12 +194,14 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
     },
 
     setKeyState: (keyId, version, from, standing) => {
+      change(keyId);
       const where = [keyId, version, JSON.stringify(from)] as const;
       if (setState.run(...standingColumns(standing), ...where).changes !== 1)
         throw new CountersignError('key_state', `the key version is not ${from.join(' or ')}`);
     },
 
     setPrimary: (keyId, from, to) => {
+      change(keyId);
       if (sealedOf.get(keyId, to) === undefined)
         throw new CountersignError('not_found', `the key has no version ${to}`);
       if (setPrimary.run(to, keyId, from).changes !== 1)
@@ -175,8 +222,8 @@ export function keyTables(db: DatabaseSync): KeyReads & KeyWrites {
     },
 
     setRotationSchedule: (keyId, schedule) => {
-      if (setRotation.run(scheduleText(schedule), keyId).changes !== 1)
-        throw new CountersignError('not_found', 'there is no such key');
+      change(keyId);
+      setRotation.run(scheduleText(schedule), keyId);
     },
   };
 }
@@ -193,12 +240,25 @@ function scheduleText(schedule: RotationSchedule | undefined): string | null {
   return schedule === undefined ? null : JSON.stringify(schedule);
 }
 
-function toKey(row: KeyRow, versions: readonly VersionRow[]): Key {
+/** From rows in the order of keys. Of a hundred thousand keys, the rows would take more memory than the keys. */
+function* byKey(rows: Iterable<VersionRow>): Generator<Key> {
+  let own: VersionRow[] = [];
+  for (const row of rows) {
+    if (own[0] !== undefined && own[0].key_id !== row.key_id) {
+      yield toKey(own[0], own);
+      own = [];
+    }
+    own.push(row);
+  }
+  if (own[0] !== undefined) yield toKey(own[0], own);
+}
+
+function toKey(row: VersionRow, versions: readonly VersionRow[]): Key {
   return {
-    id: row.id,
-    name: row.name,
+    id: row.key_id,
+    name: row.key_name,
     tags: JSON.parse(row.tags) as string[],
-    createdAt: row.created_at,
+    createdAt: row.key_created_at,
     primary: row.primary_version,
     exportable: row.exportable === 1,
     canary: row.canary === 1,

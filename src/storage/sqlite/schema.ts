@@ -268,4 +268,19 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE nonces;
   ALTER TABLE padded_nonces RENAME TO nonces;
   `,
+  `
+  -- A key keeps its name: what keys are listed by stands beside it, in the order of the lists.
+  CREATE TABLE key_tags (
+    tag TEXT NOT NULL,
+    key_name TEXT NOT NULL,
+    PRIMARY KEY (tag, key_name)
+  ) STRICT, WITHOUT ROWID;
+  INSERT OR IGNORE INTO key_tags SELECT json_each.value, name FROM keys, json_each(keys.tags);
+  CREATE INDEX keys_scheduled ON keys (name) WHERE rotation IS NOT NULL;
+
+  ALTER TABLE key_versions ADD COLUMN key_name TEXT NOT NULL DEFAULT '';
+  UPDATE key_versions SET key_name = (SELECT name FROM keys WHERE id = key_id);
+  -- Nearly all are enabled.
+  CREATE INDEX key_versions_by_state ON key_versions (state, key_name) WHERE state <> 'enabled';
+  `,
 ];

@@ -104,7 +104,8 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     close();
     throw error;
   }
-  const keys = { ...keyTables(db), ...rotationTable(db) };
+  const { changedKeys, ...keys } = keyTables(db);
+  const rotations = rotationTable(db);
   const access = accessTables(db);
   const nonces = nonceTable(db);
   const { sums, ...usage } = usageTable(db);
@@ -122,6 +123,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
   const signing = { ...nonces, ...usage, ...denied, ...requests, ...proposals, ...totp };
   const tables = {
     ...keys,
+    ...rotations,
     ...access,
     ...signing,
     ...idempotency,
@@ -174,6 +176,8 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
         // SQLite has rolled back by itself after some errors; a second rollback says so and changes nothing.
         if (db.isTransaction) rollback.run();
         throw error;
+      } finally {
+        changedKeys.tell();
       }
     },
 
