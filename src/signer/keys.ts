@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Act } from '../audit/act.ts';
 import { fromHex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
@@ -107,9 +108,14 @@ export class KeyService {
     }
   }
 
-  /** Resolves when no process holds an opened key of a version that does not sign any more. */
+  /**
+   * For whoever has stopped a version, once that is committed: resolves when no process holds its opened key, and what it
+   * signed before has been released.
+   */
   async forgotten(): Promise<void> {
     await Promise.all(this.#forgetting);
+    // Signatures ahead in the same commit are released in this turn.
+    await setImmediate();
   }
 
   /** A new key pair, made inside the signer process. Throws `conflict` when the name is taken. */

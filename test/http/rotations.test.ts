@@ -468,9 +468,11 @@ describe('a schedule', () => {
     await sleep(2_200);
     expect((await key(name)).primary).toBe(1);
     later(DAY);
-    expect(await until(async () => (await key(name)).primary === 2, 5_000)).toBe(true);
-    const [rotation] = must(await service.admin.get(`/v1/rotations?key=${name}`)).body.items;
-    expect(rotation).toMatchObject({ startedBy: null, state: 'completed' });
+    const newest = async (): Promise<Json> =>
+      must(await service.admin.get(`/v1/rotations?key=${name}`)).body.items[0];
+    expect(await until(async () => (await newest())?.state === 'completed', 5_000)).toBe(true);
+    expect(await newest()).toMatchObject({ startedBy: null });
+    expect((await key(name)).primary).toBe(2);
     expect(await states(name)).toEqual(['disabled', 'enabled']);
     expect(must(await schedule(name, null)).body.rotation).toBeUndefined();
   });
