@@ -20,7 +20,7 @@ export interface SchedulerParts {
   readonly onProblem: (keyName: string, reason: string) => void;
 }
 
-/** All keys are looked at, so that it is not done every second. */
+/** All that have a schedule are looked at, so that it is not done every second. */
 const LOOK_MS = 60_000;
 
 /** Starts rotations when the schedules of their keys say so. */
