@@ -64,7 +64,7 @@ export interface KeyFilter {
   readonly tag?: string | undefined;
   /** Of one of its versions. */
   readonly state?: KeyVersionState | undefined;
-  /** Of one of its versions, in any case. */
+  /** Of one of its versions, in upper or lower case. */
   readonly address?: string | undefined;
 }
 

@@ -71,6 +71,7 @@ describe('random policies', () => {
       }),
       { numRuns: DOCUMENTS, seed: SEED },
     );
+    expect(cases).toBe(DOCUMENTS * REQUESTS_EACH);
     expect(cases).toBeGreaterThanOrEqual(20_000);
     // Otherwise the comparison would be about requests that nothing decides.
     expect(Math.min(...Object.values(seen)), JSON.stringify(seen)).toBeGreaterThan(cases / 100);

@@ -55,6 +55,14 @@ export interface ChangedKeys {
   tell(): void;
 }
 
+/** Throws where a key could not be read: what is damaged is to be known before anything is signed. */
+export function checkKeys(db: DatabaseSync): void {
+  // By the index of names, and of each table every page.
+  db.prepare(`SELECT sum(length(name)) FROM keys WHERE name > ''`).get();
+  db.prepare('SELECT sum(length(tags)) FROM keys').get();
+  db.prepare('SELECT sum(length(public_key)) FROM key_versions').get();
+}
+
 export function keyTables(db: DatabaseSync): KeyReads & KeyWrites & { readonly changedKeys: ChangedKeys } {
   const allOfKey = db.prepare(`${WITH_KEY} WHERE name = ? ORDER BY version`);
   const all = db.prepare(`${WITH_KEY} ORDER BY name, version`);

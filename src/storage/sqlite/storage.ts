@@ -24,7 +24,7 @@ import { auditReads, auditWrites, checkLogEnds, readHead } from './audit.ts';
 import { atOnce, openForWriting, truncateWal } from './database.ts';
 import { fenceTable } from './fence.ts';
 import { openHighWaterMark, type HighWaterMark } from './high-water-mark.ts';
-import { keyTables } from './keys.ts';
+import { checkKeys, keyTables } from './keys.ts';
 import { deniedTable, usageTable, type UsageCleanup } from './limits.ts';
 import { rotationTable } from './rotations.ts';
 import { rewrapTables, termTable } from './root-key.ts';
@@ -99,6 +99,7 @@ export function openSqliteStorage(directory: string, newOrigin: () => string): S
     evidence = splitViewTable(db);
     checkLogEnds(db);
     checkTreeNodes(db, readHead(db).frontier.size);
+    checkKeys(db);
     mark = openHighWaterMark(directory, db, evidence);
   } catch (error) {
     close();
