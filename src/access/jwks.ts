@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, type LocalJWKSet } from 'jose';
 import { CountersignError } from '../errors.ts';
+import { request as requestHttp } from '../node-http.ts';
 
 /** Where an issuer's keys are. */
 export interface KeyLocation {

@@ -1,12 +1,8 @@
 import { readFileSync } from 'node:fs';
-import {
-  Agent as HttpAgent,
-  request as requestHttp,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-} from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { CountersignError } from '../errors.ts';
+import { Agent as HttpAgent, request as requestHttp } from '../node-http.ts';
 
 /** What goes out to one configured place. */
 export interface Outbound {

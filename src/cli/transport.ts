@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { request as requestHttp, type ClientRequest, type IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent, request as requestHttps } from 'node:https';
 import { invalidField } from '../errors.ts';
+import { request as requestHttp } from '../node-http.ts';
 import { whyNot } from './secrets.ts';
 
 /** Files in PEM, as options name them. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '../errors.ts';
+import { STATUS_CODES } from '../node-http.ts';
 import { toProblem, type Problem } from './problems.ts';
 
 /**

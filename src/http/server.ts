@@ -1,12 +1,8 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createHttpServer } from '../node-http.ts';
 import { connectionLimit } from './open-files.ts';
 import { answerParseError } from './parse-errors.ts';
 import { reloadTls, tlsOptions, type TlsFiles } from './tls.ts';

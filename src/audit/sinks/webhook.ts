@@ -1,8 +1,9 @@
-import { request as requestHttp, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { SecureContext } from 'node:tls';
 import { wipe } from '../../bytes.ts';
 import { CountersignError } from '../../errors.ts';
+import { request as requestHttp } from '../../node-http.ts';
 import { NotTaken, type Batch, type Sink } from './sink.ts';
 import { clientContext, readSetting, type TlsClientFiles } from './tls-client.ts';
 import { parseSecret, signedHeaders } from './webhook-signature.ts';
