@@ -1,4 +1,11 @@
-import { createKeccak } from 'hash-wasm';
+import { createRequire } from 'node:module';
+import type * as HashWasm from 'hash-wasm';
+
+/** The package's own build of this hash alone: the one of all thirty takes 0.8 MB of heap that stay. */
+const { createKeccak } = createRequire(import.meta.url)('hash-wasm/dist/keccak.umd.min.js') as Pick<
+  typeof HashWasm,
+  'createKeccak'
+>;
 
 /** Keccak-256 as Ethereum has it: with the padding from before FIPS 202. Its state is reset with each use. */
 const hasher = await createKeccak(256);
