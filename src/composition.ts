@@ -6,7 +6,7 @@ import { Authenticator } from './access/authenticator.ts';
 import { CanaryAlarms } from './access/canaries.ts';
 import { Refusals } from './access/failures.ts';
 import { LogReads } from './access/log-reads.ts';
-import { IdentityProviders } from './access/oidc.ts';
+import type { IdentityProviders } from './access/oidc.ts';
 import { SealAttempts } from './access/seal-attempts.ts';
 import { Throttle } from './access/throttle.ts';
 import { ApprovalService } from './approvals/approvals.ts';
@@ -68,8 +68,20 @@ export interface TestHooks {
 /** All parts of a service, built and not yet started. */
 export type Parts = ReturnType<typeof compose>;
 
+/** Loaded for those who have some: the others would keep a megabyte of heap for it. Throws `invalid_request`. */
+export async function loadIdentityProviders({ oidc }: Config): Promise<IdentityProviders | undefined> {
+  if (oidc.length === 0) return undefined;
+  const { IdentityProviders } = await import('./access/oidc.ts');
+  return new IdentityProviders(oidc);
+}
+
 /** The composition root: builds every part and hands each its dependencies. main.ts starts them, and stops them. */
-export function compose(config: Config, log: Log, { probe, signerProgram, checkerProgram }: TestHooks = {}) {
+export function compose(
+  config: Config,
+  log: Log,
+  providers: IdentityProviders | undefined,
+  { probe, signerProgram, checkerProgram }: TestHooks = {},
+) {
   const version = packageVersion();
   const storage = openSqliteStorage(config.data, () => `countersign.local/${randomBytes(8).toString('hex')}`);
   const { reads, origin } = storage;
@@ -145,7 +157,7 @@ export function compose(config: Config, log: Log, { probe, signerProgram, checke
   const canaries = new CanaryAlarms(audit);
   const logReads = new LogReads(audit);
   const admission = new Admission({
-    authenticator: new Authenticator(reads, audit, new IdentityProviders(config.oidc)),
+    authenticator: new Authenticator(reads, audit, providers),
     throttle: new Throttle(config.rateLimit),
     refusals,
     canaries,

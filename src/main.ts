@@ -1,5 +1,5 @@
 import { completeFirstStart, loadNewestPolicy, type FirstStart } from './bootstrap.ts';
-import { compose, type Parts, type TestHooks } from './composition.ts';
+import { compose, loadIdentityProviders, type Parts, type TestHooks } from './composition.ts';
 import type { Config } from './config.ts';
 import { KEEP_ANSWERS_MS } from './http/idempotency.ts';
 import { startServer, type RunningServer } from './http/server.ts';
@@ -34,7 +34,7 @@ const SEALING_MS = 60 * 1000;
  * Starts a service on a data directory, its parts in order, and stops them in the reverse one.
  */
 export async function startService(config: Config, log: Log, hooks?: TestHooks): Promise<RunningService> {
-  const parts = compose(config, log, hooks);
+  const parts = compose(config, log, await loadIdentityProviders(config), hooks);
   const { storage, audit, system, clock, sinks, outside, supervisor, checker, checkpointer, service } = parts;
   const { reads } = storage;
   let server: RunningServer | undefined;

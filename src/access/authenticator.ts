@@ -5,6 +5,7 @@ import { CountersignError } from '../errors.ts';
 import type { ClientCertificate } from './certificates.ts';
 import {
   CanaryUsed,
+  credentialOf,
   NO_CREDENTIAL,
   readToken,
   Unauthenticated,
@@ -12,7 +13,7 @@ import {
   type Caller,
 } from './credentials.ts';
 import { isWithin } from './networks.ts';
-import { credentialOf, type Identity, type IdentityProviders } from './oidc.ts';
+import type { Identity, IdentityProviders } from './oidc.ts';
 import {
   isFederated,
   isLive,
@@ -49,10 +50,14 @@ const NO_SECRET_HASH = Buffer.alloc(32);
 export class Authenticator {
   readonly #reads: AccessReads;
   readonly #recorder: Recorder<AccessWrites>;
-  readonly #providers: IdentityProviders;
+  readonly #providers: IdentityProviders | undefined;
   readonly #meeting = new Map<string, Promise<void>>();
 
-  constructor(reads: AccessReads, recorder: Recorder<AccessWrites>, providers: IdentityProviders) {
+  constructor(
+    reads: AccessReads,
+    recorder: Recorder<AccessWrites>,
+    providers: IdentityProviders | undefined,
+  ) {
     this.#reads = reads;
     this.#recorder = recorder;
     this.#providers = providers;
@@ -80,7 +85,8 @@ export class Authenticator {
         address,
       };
     }
-    if (!this.#providers.accepts(bearer)) throw new Unauthenticated('malformed credential', undefined);
+    if (this.#providers?.accepts(bearer) !== true)
+      throw new Unauthenticated('malformed credential', undefined);
     const identity = await this.#providers.verify(bearer, new Date());
     await this.#meet(identity, presented);
     return { kind: 'identity', identity, certificate, address };

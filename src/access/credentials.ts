@@ -52,6 +52,11 @@ export function newCredential(
   return { credential, token: `cs_${credential.id}_${secret.toString('base64url')}` };
 }
 
+/** What the log calls a provider's tokens by: they have no id that says anything to anybody. */
+export function credentialOf(provider: string): string {
+  return `oidc:${provider}`;
+}
+
 /** @param match as certificates.ts writes it. */
 export function newCertificateCredential(
   principalId: string,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 import { CountersignError } from '../errors.ts';
-import { Unauthenticated } from './credentials.ts';
+import { credentialOf, Unauthenticated } from './credentials.ts';
 import { KeySet, keySource, NoKeys, type KeyLocation } from './jwks.ts';
 import { Recent } from './recent.ts';
 import { forbiddenPair, type Role } from './roles.ts';
@@ -178,11 +178,6 @@ function claimAt(payload: JWTPayload, path: ClaimPath): unknown {
     value = (value as { readonly [name: string]: unknown })[step];
   }
   return value;
-}
-
-/** What the log calls a provider's tokens by: they have no id that says anything to anybody. */
-export function credentialOf(provider: string): string {
-  return `oidc:${provider}`;
 }
 
 /** A UUID (RFC 9562, 5.8) from the SHA-256 of both: no two pairs share one, whatever is in them. */
