@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { systemAct } from '../../audit/act.ts';
-import { fingerprintOf, requireRecipients } from '../../backup/age.ts';
 import { DATABASE_PART, partOf } from '../../backup/header.ts';
 import { Content } from '../content.ts';
 import { route, type Route } from '../route.ts';
@@ -51,6 +50,8 @@ export function backupRoutes({ backups, fence, log, seal }: Service): Route[] {
         },
       },
       async ({ body: { recipients } }, { act, readmit }) => {
+        // As late as in backups.ts.
+        const { fingerprintOf, requireRecipients } = await import('../../backup/age.ts');
         requireRecipients(recipients);
         const { header, size, pieces, discard } = await backups.prepare({ lock: { recipients } });
         try {
