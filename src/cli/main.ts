@@ -1,10 +1,16 @@
 import process, { env } from 'node:process';
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { describeFailure, exitCodeOf } from './failure.ts';
 import { createProgram } from './program.ts';
+import type { Host } from './session.ts';
 import { processTerminal } from './terminal.ts';
 
 const terminal = processTerminal(process);
+const host: Host = {
+  terminal,
+  environment: env,
+  setExitCode: (code) => void (process.exitCode = code),
+};
 
 // Whoever reads the output may stop reading, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -13,11 +19,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await createProgram({
-    terminal,
-    environment: env,
-    setExitCode: (code) => void (process.exitCode = code),
-  }).parseAsync();
+  const program = createProgram(host);
+  if (process.argv[2] !== 'start') await addOthers(program);
+  await program.parseAsync();
 } catch (error) {
   // Commander has said what it is.
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
@@ -25,4 +29,10 @@ try {
     terminal.err(describeFailure(error));
     process.exitCode = exitCodeOf(error);
   }
+}
+
+/** A service would keep what these load for as long as it runs. */
+async function addOthers(program: Command): Promise<void> {
+  const { addClientCommands } = await import('./client-commands.ts');
+  addClientCommands(program, host);
 }

@@ -1,27 +1,14 @@
 import { Command } from 'commander';
 import type { Flags } from '../config.ts';
-import { addAuditCommands } from './audit.ts';
-import { addBackupCommands } from './backup.ts';
-import { addKeyCommands } from './key.ts';
 import { packageVersion } from './package-version.ts';
-import { addPolicyCommands } from './policy.ts';
-import { addPrincipalCommands } from './principal.ts';
 import { addConnectionOptions, type Host } from './session.ts';
-import { addRekeyCommands } from './rekey.ts';
-import { addRequestCommands } from './request.ts';
-import { addRotationCommands } from './rotation.ts';
-import { addSealCommands } from './seal.ts';
-import { addSignCommands } from './sign.ts';
-import { addSystemCommands } from './system.ts';
-import { addTokenCommands } from './token.ts';
-import { addTotpCommands } from './totp.ts';
 
 const FOOTER = `
 Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 error, 2 the service is sealed, 3 denied.
 Secrets are read from files, standard input (-) or the keyboard, never from arguments or the environment.`;
 
-/** All commands. What they load beyond the client, they load when they run. */
+/** The program with `start` alone. */
 export function createProgram(host: Host): Command {
   const program = new Command('countersign')
     .description('Self-hosted key management and signing for Ethereum backends.')
@@ -61,19 +48,5 @@ export function createProgram(host: Host): Command {
       const { start } = await import('./start.ts');
       await start(flags, takeOver, host.environment, host.terminal);
     });
-
-  addSystemCommands(program, host);
-  addSealCommands(program, host);
-  addRekeyCommands(program, host);
-  addKeyCommands(program, host);
-  addRotationCommands(program, host);
-  addSignCommands(program, host);
-  addRequestCommands(program, host);
-  addPrincipalCommands(program, host);
-  addTokenCommands(program, host);
-  addTotpCommands(program, host);
-  addPolicyCommands(program, host);
-  addAuditCommands(program, host);
-  addBackupCommands(program, host);
   return program;
 }

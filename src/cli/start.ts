@@ -4,7 +4,6 @@ import { CountersignError } from '../errors.ts';
 import { loadConfig, type Config, type Flags } from '../config.ts';
 import { createLog } from '../log.ts';
 import { startService, type RunningService } from '../main.ts';
-import { takenText, takeOver } from './backup-take-over.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs the service until SIGTERM or SIGINT; SIGHUP reads the TLS files again. Logs go to standard error, what a person should read to standard output. */
@@ -17,7 +16,10 @@ export async function start(
   // What the service writes is its own.
   process.umask(0o077);
   const config = loadConfig(flags, environment);
-  if (takeOverReason !== undefined) terminal.out(takenText(await takeOver(config.data, takeOverReason)));
+  if (takeOverReason !== undefined) {
+    const { takenText, takeOver } = await import('./backup-take-over.ts');
+    terminal.out(takenText(await takeOver(config.data, takeOverReason)));
+  }
   const log = createLog(config.logLevel, process.stderr);
   const stopRequested = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));

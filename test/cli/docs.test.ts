@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { addClientCommands } from '../../src/cli/client-commands.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
 const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/cli.md'), 'utf8');
-const program = createProgram({
+const host = {
   environment: {},
   setExitCode: () => undefined,
   terminal: {
@@ -15,7 +16,9 @@ const program = createProgram({
     width: undefined,
     interactive: false,
   },
-});
+};
+const program = createProgram(host);
+addClientCommands(program, host);
 
 /** Of every command; they are described once. */
 const COMMON = ['--help', '--url', '--token-file', '--ca', '--client-cert', '--client-key', '--json'];
