@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts';
+import { Generations } from '../generations.ts';
 import type { Charge, UsageOf } from './decision.ts';
 
 /** What was taken from a limit within one stretch of time. */
@@ -48,8 +49,8 @@ export interface ChargeReservation {
  */
 export const USAGE_KEPT_MS = 400 * 24 * 60 * 60 * 1000;
 
-/** Some 50 MB. */
-const MAX_BUCKETS = 500_000;
+/** Some 25 MB. */
+const MAX_BUCKETS = 150_000;
 
 /**
  * What every limit's windows hold: read from storage when first asked for, followed from then on. A sum may be too
@@ -66,9 +67,9 @@ export class LimitLedger {
   readonly #now: () => number;
   readonly #maxBuckets: number;
   #latest: number;
-  /** Least recently used first. */
-  readonly #windows = new Map<string, Window>();
+  readonly #windows = new Generations<Window>();
   readonly #reserved = new Map<string, bigint>();
+  /** Of the windows that were used since the last turn. */
   #size = 0;
   #commits = 0;
 
@@ -164,12 +165,11 @@ export class LimitLedger {
       known?.rolling === rolling
         ? known
         : new Window(rolling, this.#commits, this.#load(limit, scope, rolling, after));
-    this.#windows.delete(name);
+    this.#size -= this.#windows.getYoung(name)?.size ?? 0;
     this.#windows.set(name, window);
-    this.#size -= known?.size ?? 0;
     window.expire(after);
     this.#size += window.size;
-    this.#evict();
+    this.#forgetOld();
     return window;
   }
 
@@ -184,19 +184,15 @@ export class LimitLedger {
   #follow(charged: Charged, commit: number): void {
     const window = this.#windows.get(nameOf(charged));
     if (window === undefined || window.loadedAfter >= commit) return;
-    this.#size -= window.size;
+    const before = window.size;
     window.add(charged);
-    this.#size += window.size;
+    if (this.#windows.getYoung(nameOf(charged)) !== undefined) this.#size += window.size - before;
   }
 
-  #evict(): void {
-    // Not begun in vain: a map looks for its first member through the places of all that were taken out before it.
-    if (this.#size <= this.#maxBuckets) return;
-    for (const [name, { size }] of this.#windows) {
-      if (this.#size <= this.#maxBuckets || this.#windows.size === 1) return;
-      this.#windows.delete(name);
-      this.#size -= size;
-    }
+  #forgetOld(): void {
+    if (this.#size <= this.#maxBuckets / 2) return;
+    this.#windows.turn();
+    this.#size = 0;
   }
 }
 

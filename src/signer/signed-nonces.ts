@@ -1,5 +1,7 @@
-/** So many accounts are remembered; each takes about a hundred bytes. */
-const MAX_ACCOUNTS = 100_000;
+import { Generations } from '../generations.ts';
+
+/** So many accounts are remembered; each takes about two hundred bytes. */
+const MAX_ACCOUNTS = 50_000;
 /** So many nonces above the floor of one account, and so many accounts that have some. */
 const MAX_ABOVE = 512;
 const MAX_SPARSE = 64;
@@ -10,17 +12,14 @@ const MAX_SPARSE = 64;
  * known of an account may be forgotten at any time: it is read again.
  */
 export class SignedNonces {
-  readonly #floors = new Map<string, bigint>();
+  readonly #floors = new Generations<bigint>();
   readonly #above = new Map<string, Set<bigint>>();
 
   /** @param newest reads the highest nonce that was signed; -1 where none was */
   mayHave(account: string, nonce: bigint, newest: () => bigint): boolean {
-    let floor = this.#floors.get(account);
-    if (floor === undefined) {
-      if (this.#floors.size >= MAX_ACCOUNTS) this.#forgetAll();
-      floor = newest();
-      this.#floors.set(account, floor);
-    }
+    const floor = this.#floors.get(account) ?? newest();
+    this.#floors.set(account, floor);
+    if (this.#floors.youngSize > MAX_ACCOUNTS / 2) this.#floors.turn();
     return nonce <= floor || this.#above.get(account)?.has(nonce) === true;
   }
 
@@ -53,10 +52,5 @@ export class SignedNonces {
   #forget(account: string): void {
     this.#floors.delete(account);
     this.#above.delete(account);
-  }
-
-  #forgetAll(): void {
-    this.#floors.clear();
-    this.#above.clear();
   }
 }
