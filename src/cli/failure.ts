@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import { describeDamage, isDamage } from '../storage/sqlite/damage.ts';
+import { damageIn, describeDamage } from '../storage/sqlite/damage.ts';
 import { ApiError } from './client.ts';
 import { printable } from './table.ts';
 
@@ -14,7 +14,8 @@ export function exitCodeOf(error: unknown): number {
 /** What went wrong, in one line; then each field, each rule that came close, and the request id. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof CountersignError)) {
-    if (isDamage(error)) return `countersign: ${printable(describeDamage(error))}`;
+    const damage = damageIn(error);
+    if (damage !== undefined) return `countersign: ${printable(describeDamage(damage))}`;
     return `countersign: unexpected error: ${printable(error instanceof Error ? error.message : String(error))}`;
   }
   const head = printable(error.message);

@@ -18,10 +18,23 @@ const LOAD_MS = 8_000;
 const OTHERS_MS = 1_000;
 
 let service: RunningService;
+/** Of a credential that exists to be stolen. */
+let bait: { readonly id: string; readonly token: string };
 beforeAll(async () => {
   service = await startService({ logLevel: 'warn' });
+  const { admin } = service;
+  const owner = expectStatus(
+    201,
+    await admin.post<Bait>('/v1/principals', { name: 'bait', roles: ['signer'] }),
+  );
+  bait = expectStatus(
+    201,
+    await admin.post<Bait>(`/v1/principals/${owner.id}/credentials`, { canary: true }),
+  );
 });
 afterAll(async () => await service.stop());
+
+type Bait = typeof bait;
 
 interface Answered {
   readonly status: number;
@@ -77,8 +90,9 @@ test(`${CONNECTIONS} connections that all ask at once: some are turned away, oth
   end = Date.now() + LOAD_MS;
   const driving = driven('many', CONNECTIONS);
   await sleep(1_500);
-  const others = await probe(LOAD_MS - 3_000);
+  const [others, theft] = await Promise.all([probe(LOAD_MS - 3_000), sign(agent, 'stolen', bait.token)]);
   await driving;
+  expect(theft.status, 'a canary is refused as an unknown credential is, and not for the load').toBe(401);
 
   const [signed = 0, shed = 0] = [counts.get(200), counts.get(503)];
   console.log(
@@ -100,8 +114,10 @@ test(`${CONNECTIONS} connections that all ask at once: some are turned away, oth
     const { kind, outcome } = entryOf(stored);
     return kind === 'sign' && outcome === 'done';
   });
+  const alarms = log.all().filter((stored) => entryOf(stored).kind === 'alert.canary_credential_used');
   log.close();
   expect(done).toHaveLength(signed + FEW);
+  expect(alarms.map((stored) => entryOf(stored).actor?.credential)).toEqual([bait.id]);
 });
 
 test('a flood without a credential turns nobody away', async () => {

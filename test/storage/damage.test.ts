@@ -3,7 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Damage, isDamage } from '../../src/storage/sqlite/damage.ts';
+import { CountersignError } from '../../src/errors.ts';
+import { Damage, damageIn } from '../../src/storage/sqlite/damage.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -51,11 +52,19 @@ function breakRule(): unknown {
 
 describe('damage', () => {
   it('is a page that cannot be one, and a file that is no database; a rule that was broken is not', () => {
-    expect(isDamage(readBroken())).toBe(true);
-    expect(isDamage(readOther())).toBe(true);
-    expect(isDamage(breakRule())).toBe(false);
-    expect(isDamage(new Error('malformed'))).toBe(false);
-    expect(isDamage(undefined)).toBe(false);
+    for (const error of [readBroken(), readOther()]) expect(damageIn(error)).toBe(error);
+    for (const error of [breakRule(), new Error('malformed'), undefined, null, 11])
+      expect(damageIn(error)).toBeUndefined();
+  });
+
+  it('is found behind the errors that others have made of it', () => {
+    const broken = readBroken();
+    const once = new CountersignError('internal', 'the row cannot be read', [], broken);
+    expect(damageIn(new Error('failed', { cause: once }))).toBe(broken);
+    expect(damageIn(new Error('failed', { cause: breakRule() }))).toBeUndefined();
+    const circle = new Error('failed');
+    circle.cause = circle;
+    expect(damageIn(circle)).toBeUndefined();
   });
 
   it('is told once, and holds', () => {

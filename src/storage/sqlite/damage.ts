@@ -1,7 +1,17 @@
-/** SQLite's result code, or its extended one: SQLITE_CORRUPT or SQLITE_NOTADB (https://www.sqlite.org/rescode.html). */
-export function isDamage(error: unknown): error is Error {
-  const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
-  return error instanceof Error && typeof code === 'number' && [11, 26].includes(code & 0xff);
+/** More than that lie behind each other nowhere; a circle ends here. */
+const MAX_CAUSES = 8;
+
+/** SQLite's error of damage, where it is this one or lies behind it. */
+export function damageIn(error: unknown): Error | undefined {
+  for (let each = error, i = 0; each instanceof Error && i < MAX_CAUSES; each = each.cause, i++)
+    if (isDamage(each)) return each;
+  return undefined;
+}
+
+/** By its result code, or its extended one: SQLITE_CORRUPT or SQLITE_NOTADB (https://www.sqlite.org/rescode.html). */
+function isDamage(error: Error): boolean {
+  const { errcode: code } = error as { readonly errcode?: unknown };
+  return typeof code === 'number' && [11, 26].includes(code & 0xff);
 }
 
 /** What is to be said of a database in which SQLite has found a page that cannot be one. */
@@ -29,8 +39,10 @@ export class Damage {
 
   /** To be told of every error that is not a caller's. */
   look(error: unknown): void {
-    if (this.#hindrance !== undefined || !isDamage(error)) return;
-    this.#hindrance = describeDamage(error);
+    if (this.#hindrance !== undefined) return;
+    const damage = damageIn(error);
+    if (damage === undefined) return;
+    this.#hindrance = describeDamage(damage);
     this.#onFound(this.#hindrance);
   }
 }
