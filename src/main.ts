@@ -39,6 +39,7 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
   const { reads } = storage;
   let server: RunningServer | undefined;
   try {
+    service.backups.removeLeftovers();
     await Promise.all([supervisor.start(), checker.start()]);
     const { time } = storage.head();
     if (storage.lost !== undefined) await outside.splitView.report(storage.lost);

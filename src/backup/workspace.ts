@@ -14,11 +14,7 @@ export class Workspace {
   /** Throws `unavailable` where none can be made. */
   constructor(parent: string) {
     try {
-      for (const name of readdirSync(parent)) {
-        const pid = /^backup-(\d+)-/.exec(name)?.[1];
-        if (pid !== undefined && !isRunning(Number(pid)))
-          rmSync(path.join(parent, name), { recursive: true, force: true });
-      }
+      removeLeftovers(parent, isRunning);
       this.directory = mkdtempSync(path.join(parent, `${PREFIX}${process.pid}-`));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
@@ -31,7 +27,16 @@ export class Workspace {
   }
 }
 
-function isRunning(pid: number): boolean {
+/** Copies of the database whose process is not there any more. @param isRunning whether the process that made one is */
+export function removeLeftovers(parent: string, isRunning: (pid: number) => boolean): void {
+  for (const name of readdirSync(parent)) {
+    const pid = /^backup-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid)))
+      rmSync(path.join(parent, name), { recursive: true, force: true });
+  }
+}
+
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
