@@ -18,24 +18,25 @@ const ENTRIES = Number(process.argv[2] ?? 1_000_000);
 const BATCH = 512;
 const SAMPLES = 1_000;
 
+/** Members in the order in which the service gives them. */
 const DRAFT: EntryDraft = {
-  kind: 'sign',
-  outcome: 'done',
-  requestId: '6f1c8e52-3d0b-4c55-9a67-2b8f0d1e7a34',
-  actor: { principal: 'payments', credential: '0123456789abcdef', address: '127.0.0.1', roles: ['signer'] },
-  key: { name: 'treasury', version: 1, address: `0x${'ab'.repeat(20)}` },
-  operation: 'message',
-  intent: { message: 'Hello, world! Hello, world! Hello, world!' },
-  digest: `0x${'5a'.repeat(32)}`,
-  signature: `0x${'5b'.repeat(65)}`,
+  actor: { address: '127.0.0.1', credential: '0123456789abcdef', principal: 'payments', roles: ['signer'] },
   decision: {
     effect: 'allow',
-    rule: 'pay',
-    policyRevision: 1,
     policyHash: '00'.repeat(32),
+    policyRevision: 1,
     reason: 'rule pay',
+    rule: 'pay',
   },
+  digest: `0x${'5a'.repeat(32)}`,
   elapsedUs: 180,
+  intent: { message: 'Hello, world! Hello, world! Hello, world!' },
+  key: { address: `0x${'ab'.repeat(20)}`, name: 'treasury', version: 1 },
+  kind: 'sign',
+  operation: 'message',
+  outcome: 'done',
+  requestId: '6f1c8e52-3d0b-4c55-9a67-2b8f0d1e7a34',
+  signature: `0x${'5b'.repeat(65)}`,
 };
 
 /** Common values, rare ones, and some that never come together: a search has to find that out. */
@@ -45,7 +46,7 @@ function draftAt(i: number): EntryDraft {
     ...DRAFT,
     outcome: isRare ? 'denied' : 'done',
     actor: { ...DRAFT.actor, principal: `payments-${(i * 7_919) % 100}` },
-    key: { name: `treasury-${(i * 104_729) % 50}`, version: 1, address: `0x${'ab'.repeat(20)}` },
+    key: { ...DRAFT.key!, name: `treasury-${(i * 104_729) % 50}` },
     operation: i % 3 === 0 ? 'message' : 'transaction',
     decision: { ...DRAFT.decision!, effect: isRare ? 'deny' : 'allow' },
   };
