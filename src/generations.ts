@@ -1,26 +1,26 @@
 /**
- * A cache in two generations: what was not used since the last but one `turn` is forgotten. In a large map that is kept in the
- * order of use, each use would cost as much as ten look-ups, and to find the oldest what all that were taken out since cost.
+ * A cache in two generations: what was not set since the last turn but one is forgotten. A large map that is kept in the order of
+ * use is slow: to move a member to its end costs ten look-ups, and its first is behind the places of all that were taken out.
  */
 export class Generations<T> {
   #young = new Map<string, T>();
   #old = new Map<string, T>();
 
-  /** How many were used since the last turn. */
+  /** How many were set since the last turn. */
   get youngSize(): number {
     return this.#young.size;
   }
 
+  /** To keep it longer, set it again. */
   get(name: string): T | undefined {
     return this.#young.get(name) ?? this.#old.get(name);
   }
 
-  /** Only if it was used since the last turn. */
+  /** Only if it was set since the last turn. */
   getYoung(name: string): T | undefined {
     return this.#young.get(name);
   }
 
-  /** Sets and uses it. */
   set(name: string, value: T): void {
     this.#young.set(name, value);
   }
@@ -30,6 +30,7 @@ export class Generations<T> {
     this.#old.delete(name);
   }
 
+  /** Forgets what was not set since the last. */
   turn(): void {
     this.#old = this.#young;
     this.#young = new Map();

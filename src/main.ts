@@ -39,7 +39,6 @@ export async function startService(config: Config, log: Log, hooks?: TestHooks):
   const { reads } = storage;
   let server: RunningServer | undefined;
   try {
-    service.backups.removeLeftovers();
     await Promise.all([supervisor.start(), checker.start()]);
     const { time } = storage.head();
     if (storage.lost !== undefined) await outside.splitView.report(storage.lost);
@@ -122,7 +121,7 @@ async function openSeal(config: Config, { fence, sealing, system }: Parts): Prom
 
 /** What a crash has left undone goes on at once, and the rest when it is due. */
 async function startPeriodic(parts: Parts, log: Log): Promise<Periodic> {
-  const { storage, audit, damage, ledger, destruction, fence, rotation, sealing } = parts;
+  const { storage, audit, damage, ledger, destruction, fence, rotation, sealing, service } = parts;
   const periodic = new Periodic(log, (error) => damage.look(error));
   // A restored service does nothing of its own accord, and tells nobody of it, before it has taken over.
   const live = (work: () => Promise<void>) => async (): Promise<void> => {
@@ -145,6 +144,7 @@ async function startPeriodic(parts: Parts, log: Log): Promise<Periodic> {
       storage.forgetAnswersBefore(time);
       storage.forgetUsageBefore(ledger.time() - USAGE_KEPT_MS);
     });
+    service.backups.removeAbandoned();
   });
   return periodic;
 }

@@ -5,7 +5,7 @@ import type { Lock } from './age.ts';
 import { describeContents, encodeBackup } from './encode.ts';
 import { DATABASE_PART, plainSize, type BackupHeader } from './header.ts';
 import type { SnapshotSource } from './snapshot.ts';
-import { isRunning, removeLeftovers, Workspace } from './workspace.ts';
+import { removeAbandonedCopies, Workspace } from './workspace.ts';
 
 export interface BackupOrder {
   readonly lock: Lock;
@@ -38,12 +38,9 @@ export class Backups {
     this.#version = version;
   }
 
-  /**
-   * Before the first is made: what a killed process has left. One with the number of this process is none of its own: in a
-   * container, the service that was killed had the same.
-   */
-  removeLeftovers(): void {
-    removeLeftovers(this.#temporary, (pid) => pid !== process.pid && isRunning(pid));
+  /** What killed processes have left where copies are made. */
+  removeAbandoned(): void {
+    removeAbandonedCopies(this.#temporary);
   }
 
   /** Throws `conflict` while another is made, `invalid_request` for bad recipients, `unavailable` without room. */

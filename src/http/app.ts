@@ -178,10 +178,10 @@ export function createApp({
   function problemOf(error: unknown, requestId: string): Problem {
     const problem = toProblem(error, requestId);
     // Of these there are thousands a second, and a metric that counts them.
-    if (problem.status >= 500 && !(error instanceof Overloaded)) {
-      onFailure(error);
+    if (error instanceof Overloaded) return problem;
+    onFailure(error);
+    if (problem.status >= 500)
       log.error('request.failed', { requestId, code: problem.code, reason: describe(error) });
-    }
     return problem;
   }
 

@@ -1,6 +1,6 @@
 import { Generations } from '../generations.ts';
 
-/** So many accounts are remembered; each takes about two hundred bytes. */
+/** So many accounts are remembered at most, and half of them for sure; each takes about two hundred bytes. */
 const MAX_ACCOUNTS = 50_000;
 /** So many nonces above the floor of one account, and so many accounts that have some. */
 const MAX_ABOVE = 512;
@@ -12,14 +12,20 @@ const MAX_SPARSE = 64;
  * known of an account may be forgotten at any time: it is read again.
  */
 export class SignedNonces {
+  readonly #maxAccounts: number;
   readonly #floors = new Generations<bigint>();
+  /** May outlive the floor of its account, which is then read again, and above none of these. */
   readonly #above = new Map<string, Set<bigint>>();
+
+  constructor(maxAccounts: number = MAX_ACCOUNTS) {
+    this.#maxAccounts = maxAccounts;
+  }
 
   /** @param newest reads the highest nonce that was signed; -1 where none was */
   mayHave(account: string, nonce: bigint, newest: () => bigint): boolean {
     const floor = this.#floors.get(account) ?? newest();
     this.#floors.set(account, floor);
-    if (this.#floors.youngSize > MAX_ACCOUNTS / 2) this.#floors.turn();
+    if (this.#floors.youngSize > this.#maxAccounts / 2) this.#floors.turn();
     return nonce <= floor || this.#above.get(account)?.has(nonce) === true;
   }
 

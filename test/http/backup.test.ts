@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { readdirSync } from 'node:fs';
 import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeHead, partOf } from '../../src/backup/header.ts';
@@ -17,7 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => service.end());
 
-const copies = (): string[] => readdirSync(service.data).filter((name) => name.startsWith('backup-'));
+const copies = (): string[] =>
+  readdirSync(service.data).filter((name) => name.startsWith('.countersign-copy-'));
 
 async function ask(signal?: AbortSignal): Promise<Response> {
   return await fetch(`${service.url}/v1/sys/backup`, {
@@ -31,19 +30,6 @@ async function ask(signal?: AbortSignal): Promise<Response> {
 async function gone(): Promise<void> {
   await expect.poll(copies).toEqual([]);
 }
-
-test('a start removes the copies that killed processes have left, and no others', async () => {
-  const { pid: ended } = spawnSync('true');
-  // That of a service whose number this process has now, as in a container; and one that is being made by another.
-  const [left, same, used] = [ended, process.pid, process.ppid].map((pid) => `backup-${pid}-x`);
-  for (const name of [left, same, used]) {
-    mkdirSync(path.join(service.data, name!));
-    writeFileSync(path.join(service.data, name!, 'countersign.db'), 'a copy');
-  }
-  await service.restart();
-  expect(copies()).toEqual([used]);
-  rmSync(path.join(service.data, used!), { recursive: true });
-});
 
 test('POST /v1/sys/backup answers what its headers, its entry and its own header say', async () => {
   const response = await ask();

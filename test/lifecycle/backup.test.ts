@@ -148,7 +148,7 @@ describe('a backup of a service under load', () => {
 
   it('is readable for its owner only, and leaves nothing behind', () => {
     expect(statSync(backup).mode & 0o777).toBe(0o600);
-    expect(readdirSync(service.data).filter((name) => name.startsWith('backup-'))).toEqual([]);
+    expect(readdirSync(service.data).filter((name) => name.startsWith('.countersign-copy-'))).toEqual([]);
     expect(existsSync(`${backup}.partial`)).toBe(false);
   });
 

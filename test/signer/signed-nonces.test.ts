@@ -3,9 +3,13 @@ import { SignedNonces } from '../../src/signer/signed-nonces.ts';
 
 /** Signed nonces as they are stored, which is looked at as little as can be. */
 class Stored {
-  readonly nonces = new SignedNonces();
+  readonly nonces: SignedNonces;
   readonly signed = new Map<string, Set<bigint>>();
   reads = 0;
+
+  constructor(maxAccounts?: number) {
+    this.nonces = new SignedNonces(maxAccounts);
+  }
 
   mayHave(account: string, nonce: bigint): boolean {
     return this.nonces.mayHave(account, nonce, () => {
@@ -22,9 +26,12 @@ class Stored {
 }
 
 describe('the nonces that were signed', () => {
-  it('are never missed, in whatever order and for however many accounts they are signed', () => {
+  it.each([
+    { held: 'all', maxAccounts: undefined },
+    { held: 'some', maxAccounts: 40 },
+  ])('are never missed, in whatever order, where $held accounts are remembered', ({ maxAccounts }) => {
     const random = randomOf(7);
-    const stored = new Stored();
+    const stored = new Stored(maxAccounts);
     const missed: string[] = [];
     for (let i = 0; i < 60_000; i++) {
       const account = `account ${random(90)}`;

@@ -37,7 +37,7 @@ export class Damage {
     return this.#hindrance;
   }
 
-  /** To be told of every error that is not a caller's. */
+  /** To be told of every error. */
   look(error: unknown): void {
     if (this.#hindrance !== undefined) return;
     const damage = damageIn(error);
