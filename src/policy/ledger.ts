@@ -49,8 +49,8 @@ export interface ChargeReservation {
  */
 export const USAGE_KEPT_MS = 400 * 24 * 60 * 60 * 1000;
 
-/** Some 50 MB. Half of it, those that were used last, is sure to stay. */
-const MAX_BUCKETS = 300_000;
+/** Some 35 MB. Half of it, those that were used last, is sure to stay. */
+const MAX_BUCKETS = 200_000;
 
 /**
  * What every limit's windows hold: read from storage when first asked for, followed from then on. A sum may be too
