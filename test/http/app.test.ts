@@ -82,9 +82,11 @@ test('an error of the service is logged when it is the service’s fault, and no
   expect([notFound.answer.status, notFound.lines.length]).toEqual([404, 0]);
 });
 
-test('whoever watches for damage is told of errors that are not the caller’s, and of no other', async () => {
-  const error = new Error('malformed');
-  expect((await failing(error)).told).toEqual([error]);
-  expect((await failing(new CountersignError('not_found', 'there is none'))).told).toEqual([]);
+test('whoever watches for damage is told of every error, as it may lie behind any, and not of thousands of refusals', async () => {
+  for (const error of [
+    new Error('malformed'),
+    new CountersignError('not_found', 'there is no readable database', [], new Error('malformed')),
+  ])
+    expect((await failing(error)).told).toEqual([error]);
   expect((await failing(new Overloaded())).told).toEqual([]);
 });
