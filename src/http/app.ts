@@ -16,6 +16,7 @@ import { exchangeOf, sendWhole, textType, type Exchange } from './exchange.ts';
 import { findKeptAnswer, readIdempotencyKey, RequestAct, type IdempotencyKey } from './idempotency.ts';
 import { parseStrictJson } from './json.ts';
 import { toProblem, type Problem } from './problems.ts';
+import { RefusalPace } from './refusal-pace.ts';
 import type { Reply, Route } from './route.ts';
 import { Router, type Found } from './router.ts';
 import type { Service } from './service.ts';
@@ -57,6 +58,7 @@ export function createApp({
   const router = new Router(routes);
   const inFlight = new Map<string, Promise<unknown>>();
   const secretKey = randomBytes(32);
+  const pace = new RefusalPace(() => service.load.signed);
 
   return (req, res) => void serve(exchangeOf(req, res));
 
@@ -72,6 +74,7 @@ export function createApp({
         headers.push(...Object.entries(found.route.headersOf(reply.body)).flat());
       await send(exchange, reply);
     } catch (error) {
+      if (error instanceof Overloaded) await pace.turn();
       sendProblem(exchange, error);
     }
     stop?.(res.statusCode);

@@ -44,9 +44,10 @@ export class SigningLoad {
   #underWay = 0;
   #limit: number;
   #refused = 0;
+  #signed = 0;
   /** Of the interval. */
   #since: number;
-  #signed = 0;
+  #signedBefore = 0;
   #fewest = 0;
   #refusedBefore = 0;
 
@@ -61,6 +62,11 @@ export class SigningLoad {
   /** How often `requireRoom` has thrown. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** How many signatures were made. */
+  get signed(): number {
+    return this.#signed;
   }
 
   /** Throws `Overloaded` while there is no room for one more. */
@@ -102,8 +108,9 @@ export class SigningLoad {
       this.#start(now);
       return;
     }
-    if (elapsed < (this.#signed === 0 ? STALLED * targetWaitMs : INTERVAL_MS)) return;
-    const inTime = Math.min(burst, Math.max(LEAST, (this.#signed / elapsed) * targetWaitMs));
+    const signed = this.#signed - this.#signedBefore;
+    if (elapsed < (signed === 0 ? STALLED * targetWaitMs : INTERVAL_MS)) return;
+    const inTime = Math.min(burst, Math.max(LEAST, (signed / elapsed) * targetWaitMs));
     const refuses = this.#limit < burst && this.#refused > this.#refusedBefore;
     this.#limit = this.#fewest > inTime || refuses ? inTime : burst;
     this.#start(now);
@@ -111,7 +118,7 @@ export class SigningLoad {
 
   #start(now: number): void {
     this.#since = now;
-    this.#signed = 0;
+    this.#signedBefore = this.#signed;
     this.#fewest = this.#underWay;
     this.#refusedBefore = this.#refused;
   }

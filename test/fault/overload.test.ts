@@ -14,6 +14,9 @@ const FEW = 32;
 /** Until nothing is compiled any more. */
 const WARM_MS = 3_000;
 const LOAD_MS = 8_000;
+/** That ask again at once, whatever they are told. */
+const EAGER = 400;
+const EAGER_MS = 4_000;
 /** Fewer than lock a credential out. */
 const THEFTS = 8;
 /** Ten times the aim, for machines that do other things meanwhile. */
@@ -134,6 +137,27 @@ test(`${CONNECTIONS} connections that all ask at once: some are turned away, oth
   expect(done).toHaveLength(signed + FEW);
   expect(new Set(alarms.map((stored) => entryOf(stored).actor?.credential))).toEqual(new Set([bait.id]));
   expect(alarms).toHaveLength(THEFTS);
+});
+
+test(`${EAGER} connections that do not heed Retry-After keep nobody from signing: they are refused no faster than others are signed allows`, async () => {
+  const agent = new Agent({ keepAlive: true });
+  const counts = new Map<number, number>();
+  const begun = performance.now();
+  await Promise.all(
+    Array.from({ length: EAGER }, async (_, connection) => {
+      for (let i = 0; performance.now() < begun + EAGER_MS; i += 1) {
+        const { status } = await sign(agent, `eager ${connection}-${i}`);
+        counts.set(status, (counts.get(status) ?? 0) + 1);
+      }
+    }),
+  );
+  const elapsed = performance.now() - begun;
+  agent.destroy();
+  const [signed = 0, refused = 0] = [counts.get(200), counts.get(503)];
+  console.log(`${signed} signed, ${refused} refused in ${elapsed.toFixed(0)} ms`);
+  expect([...counts.keys()].toSorted((a, b) => a - b)).toEqual([200, 503]);
+  // What is earned by signatures, by time and ahead; and once at most each connection has waited for a second.
+  expect(refused).toBeLessThan(4 * signed + elapsed + 2_000 + EAGER);
 });
 
 test('a flood without a credential turns nobody away', async () => {

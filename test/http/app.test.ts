@@ -8,7 +8,7 @@ import { createApp } from '../../src/http/app.ts';
 import { publicRoute } from '../../src/http/route.ts';
 import type { Service } from '../../src/http/service.ts';
 import { createLog } from '../../src/log.ts';
-import { Overloaded } from '../../src/signer/signing-load.ts';
+import { Overloaded, SigningLoad } from '../../src/signer/signing-load.ts';
 import { NO_METRICS } from './running.ts';
 
 let server: Server | undefined;
@@ -29,7 +29,7 @@ async function failing(
   };
   const routes = [publicRoute(spec, fail)];
   const app = createApp({
-    service: {} as Service,
+    service: { load: new SigningLoad({ targetWaitMs: 8, burst: 128 }) } as Service,
     routes,
     log,
     metrics: NO_METRICS,
