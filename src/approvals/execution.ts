@@ -1,7 +1,8 @@
 import type { Act, ActDraft, Answer } from '../audit/act.ts';
 import { CountersignError, type ErrorCode } from '../errors.ts';
 import { parseIntent } from '../intent/schema.ts';
-import type { SignRequest, SignTx } from '../signer/pipeline.ts';
+import type { SignTx } from '../signer/pipeline.ts';
+import type { SignRequest } from '../signer/sign-request.ts';
 import { Consent, type ConsentParts } from './consent.ts';
 import type { RequestStatus, RequestWrites, SigningRequest } from './request.ts';
 

@@ -4,7 +4,7 @@ import { digestOf, preimageOf } from '../intent/preimage.ts';
 import type { Key, KeyVersion } from '../keystore/keys.ts';
 import { versionOf } from './directory.ts';
 import { claimOf, type NonceClaim, type NonceSlot } from './nonces.ts';
-import type { SignRequest } from './pipeline.ts';
+import type { SignRequest } from './sign-request.ts';
 import { describe, type Described } from './sign-entry.ts';
 
 /** A request with all that is derived from it, before it is decided. */

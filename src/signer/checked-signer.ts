@@ -3,7 +3,8 @@ import { CountersignError } from '../errors.ts';
 import type { Operation } from '../intent/intent.ts';
 import { splitSignature, type RecoverableSignature } from '../secp256k1.ts';
 import type { SignatureChecker } from './checker/checker.ts';
-import type { Custody, KeyMaterial } from './custody.ts';
+import type { Custody } from './custody.ts';
+import type { KeyMaterial } from './sealed-key.ts';
 import type { SignerSupervisor } from './supervisor.ts';
 
 /** A sealed key whose signatures can be checked. */

@@ -6,7 +6,8 @@ import { formatNote, formatVkey, noteSignature } from '../audit/tree/note.ts';
 import { fromHex, type Hex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import type { JsonValue } from '../jcs.ts';
-import type { Custody, KeyMaterial, NewKey } from './custody.ts';
+import type { Custody } from './custody.ts';
+import type { KeyMaterial, NewKey } from './sealed-key.ts';
 
 /** The Ed25519 key that signs the log's checkpoints. */
 export interface LogKey {

@@ -1,9 +1,8 @@
 import type { Act, ActDraft } from '../audit/act.ts';
 import type { ReleaseGate } from '../audit/gate.ts';
 import { decodeEffects } from '../effects/decode.ts';
-import type { PolicyIntent } from '../effects/effect.ts';
 import { CountersignError } from '../errors.ts';
-import type { Intent, Operation } from '../intent/intent.ts';
+import type { Operation } from '../intent/intent.ts';
 import type { KeyWrites } from '../keystore/keys.ts';
 import type { Charge, Decision, PolicyRequest, UsageOf, Verdict } from '../policy/decision.ts';
 import type { ChargeReservation, LimitLedger, UsageWrites } from '../policy/ledger.ts';
@@ -20,28 +19,14 @@ import type { KeyService } from './keys.ts';
 import type { NonceGuard, NonceWrites, Reservation } from './nonces.ts';
 import { markUsed, Overtaken, whileOvertaken } from './overtaken.ts';
 import { answerOf, serialize, type SignAnswer } from './sign-answer.ts';
-import { decisionForLog, failureOf, type AskedWith, type Described } from './sign-entry.ts';
+import { decisionForLog, failureOf, type Described } from './sign-entry.ts';
+import type { Question, SignRequest } from './sign-request.ts';
 
 /** The policy in force. Both throw `unavailable` where there is none. */
 export interface PolicyDecider {
   /** SHA-256 of its canonical JSON, hex. */
   readonly hash: string;
   judge(request: PolicyRequest): Verdict;
-}
-
-/** What a policy is asked about. */
-export interface Question extends AskedWith {
-  readonly keyName: string;
-  /** The primary, when absent. */
-  readonly version?: number | undefined;
-  readonly intent: PolicyIntent;
-}
-
-export interface SignRequest extends Question {
-  readonly requestId: string;
-  readonly intent: Intent;
-  /** Told when the signature is there, or will not be. */
-  readonly turn?: { made(): void } | undefined;
 }
 
 export type SignTx = KeyWrites & NonceWrites & UsageWrites & DeniedWrites;

@@ -1,14 +1,8 @@
 import { asBuffer, wipe } from '../bytes.ts';
 import type { HpkeMessage } from '../keystore/hpke.ts';
 import type { KeystoreKdfChoice } from '../keystore/web3-keystore.ts';
-import {
-  required,
-  sealedKey,
-  type Custody,
-  type KeyMaterial,
-  type NewKey,
-  type SealedKey,
-} from './custody.ts';
+import type { Custody } from './custody.ts';
+import { required, sealedKey, type KeyMaterial, type NewKey, type SealedKey } from './sealed-key.ts';
 import { REQUEST } from './link.ts';
 import { KDF_TIMEOUT_MS } from './supervisor.ts';
 

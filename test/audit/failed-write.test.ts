@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { EntryDraft } from '../../src/audit/entry.ts';
-import { AuditLog, type LogStorage } from '../../src/audit/log.ts';
+import { AuditLog } from '../../src/audit/log.ts';
+import type { LogStorage } from '../../src/audit/log-storage.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { SERVICE } from './memory-log.ts';
 

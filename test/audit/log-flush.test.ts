@@ -4,7 +4,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { EntryDraft } from '../../src/audit/entry.ts';
 import { AuditGate } from '../../src/audit/gate.ts';
-import { AuditLog, type CommitProbe, type LogStorage } from '../../src/audit/log.ts';
+import { AuditLog, type CommitProbe } from '../../src/audit/log.ts';
+import type { LogStorage } from '../../src/audit/log-storage.ts';
 import { openSqliteStorage, type Storage, type StorageTx } from '../../src/storage/sqlite/storage.ts';
 import { SERVICE } from './memory-log.ts';
 

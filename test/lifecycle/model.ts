@@ -13,7 +13,8 @@ import type { AskedTransition, KeyVersionState } from '../../src/keystore/life-c
 import { LimitLedger } from '../../src/policy/ledger.ts';
 import { isSignatureOf } from '../../src/secp256k1.ts';
 import { CheckedSigner, type CheckedSignerParts } from '../../src/signer/checked-signer.ts';
-import { Custody, type NewKeyring } from '../../src/signer/custody.ts';
+import { Custody } from '../../src/signer/custody.ts';
+import type { NewKeyring } from '../../src/signer/sealed-key.ts';
 import { Destruction } from '../../src/signer/destruction.ts';
 import { KeyService } from '../../src/signer/keys.ts';
 import { NonceGuard } from '../../src/signer/nonces.ts';

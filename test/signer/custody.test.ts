@@ -11,7 +11,8 @@ import { parseIntent } from '../../src/intent/schema.ts';
 import { preimageOf } from '../../src/intent/preimage.ts';
 import { newKdfParams } from '../../src/keystore/kdf.ts';
 import { splitSignature } from '../../src/secp256k1.ts';
-import { Custody, type KeyMaterial } from '../../src/signer/custody.ts';
+import { Custody } from '../../src/signer/custody.ts';
+import type { KeyMaterial } from '../../src/signer/sealed-key.ts';
 import { TransferCustody } from '../../src/signer/transfer-custody.ts';
 import { SignerSupervisor } from '../../src/signer/supervisor.ts';
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
-import type { EntryWrites, LogHead } from '../../audit/log.ts';
+import type { EntryWrites, LogHead } from '../../audit/log-storage.ts';
 import { Frontier, HASH_BYTES } from '../../audit/tree/merkle.ts';
 import type {
   AuditReads,

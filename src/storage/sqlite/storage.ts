@@ -2,7 +2,7 @@ import type { AccessReads, AccessWrites } from '../../access/principals.ts';
 import type { ProposalReads, ProposalWrites } from '../../approvals/proposal.ts';
 import type { RequestReads, RequestWrites } from '../../approvals/request.ts';
 import type { TotpReads, TotpWrites } from '../../approvals/second-factor.ts';
-import type { EntryWrites, LogHead, LogStorage } from '../../audit/log.ts';
+import type { EntryWrites, LogHead, LogStorage } from '../../audit/log-storage.ts';
 import type { Evidence, EvidenceReads, EvidenceWrites } from '../../audit/split-view.ts';
 import type { CursorReads, CursorWrites } from '../../audit/sinks/cursors.ts';
 import type { AuditReads, CheckpointWrites, TreeReads } from '../../audit/stored-entry.ts';

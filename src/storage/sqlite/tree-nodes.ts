@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../../errors.ts';
-import type { EntryWrites } from '../../audit/log.ts';
+import type { EntryWrites } from '../../audit/log-storage.ts';
 import { TILE_WIDTH } from '../../audit/tree/tiles.ts';
 import type { TreeReads } from '../../audit/stored-entry.ts';
 
