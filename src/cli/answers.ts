@@ -11,8 +11,8 @@ import type {
   proposalShape,
   requestShape,
   signAnswerShape,
-  statusShape,
 } from '../http/shapes.ts';
+import type { statusShape } from '../http/status-shapes.ts';
 
 /** What the API answers, as its own schemas have it. */
 export type Key = z.output<typeof keyShape>;

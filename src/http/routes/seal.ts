@@ -4,7 +4,7 @@ import { route, type Route } from '../route.ts';
 import { choiceOf, textsOf, tried } from '../seal-secrets.ts';
 import { newSealSchema, passphraseSchema, shareSchema, sharesShape } from '../seal-shapes.ts';
 import type { Service } from '../service.ts';
-import { statusShape } from '../shapes.ts';
+import { statusShape } from '../status-shapes.ts';
 import { rekeyRoutes } from './rekey.ts';
 import { rootKeyRoutes } from './root-key.ts';
 import { statusOf } from './system.ts';

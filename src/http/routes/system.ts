@@ -6,7 +6,7 @@ import type { Metrics } from '../../metrics.ts';
 import { publicRoute, route, type Route } from '../route.ts';
 import { jobToJson } from '../seal-shapes.ts';
 import type { Service } from '../service.ts';
-import { statusShape } from '../shapes.ts';
+import { statusShape } from '../status-shapes.ts';
 
 const tag = 'System';
 
