@@ -6,6 +6,8 @@ const FOR_EACH_MS = 1;
 const MOST_EARNED = 2_000;
 /** What `Retry-After` says. */
 const LONGEST_MS = 1_000;
+/** Each takes some kilobytes; more than these are refused at once. */
+const MOST_HELD = 4_096;
 const TICK_MS = 5;
 
 interface Held {
@@ -29,13 +31,14 @@ export class RefusalPace {
     this.#signed = signed;
   }
 
-  /** Resolves when it is this one's turn to be refused: in order, and after a second at the latest. */
+  /** Resolves when it is this one's turn to be refused: in order, unless too many wait, and after a second at the latest. */
   async turn(): Promise<void> {
     this.#earn();
     if (this.#held.length === 0 && this.#earned >= 1) {
       this.#earned--;
       return;
     }
+    if (this.#held.length >= MOST_HELD) return;
     await new Promise<void>((release) => {
       this.#held.push({ since: this.#lookedAt, release });
       if (this.#held.length === 1) setTimeout(() => this.#tick(), TICK_MS);

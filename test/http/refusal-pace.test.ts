@@ -3,6 +3,7 @@ import { RefusalPace } from '../../src/http/refusal-pace.ts';
 
 /** What may be refused at once, however little is signed. */
 const AHEAD = 2_000;
+const HELD = 4_096;
 
 let signed: number;
 let pace: RefusalPace;
@@ -77,16 +78,31 @@ describe('the pace of refusals', () => {
   });
 
   it('holds nobody for longer than Retry-After says', async () => {
-    refuse(AHEAD + 5_000);
+    refuse(AHEAD + 3_000);
     await pass(500);
-    refuse(2_000);
+    refuse(1_000);
     await pass(495);
     expect(refused).toEqual(first(AHEAD + 995));
     await pass(5);
-    expect(refused).toEqual(first(AHEAD + 5_000));
+    expect(refused).toEqual(first(AHEAD + 3_000));
     await pass(495);
-    expect(refused).toEqual(first(AHEAD + 5_495));
+    expect(refused).toEqual(first(AHEAD + 3_495));
     await pass(5);
     expect(refused).toEqual(first(asked));
+  });
+
+  it('holds no more than it has room for: the others are refused at once', async () => {
+    refuse(AHEAD + HELD);
+    await pass(0);
+    expect(refused).toEqual(first(AHEAD));
+    refuse(3);
+    await pass(0);
+    expect(refused.slice(AHEAD)).toEqual([AHEAD + HELD, AHEAD + HELD + 1, AHEAD + HELD + 2]);
+    await pass(5);
+    refuse(6);
+    await pass(0);
+    expect(refused).toHaveLength(AHEAD + 3 + 5 + 1);
+    await pass(1_000);
+    expect(refused.toSorted((a, b) => a - b)).toEqual(first(asked));
   });
 });
