@@ -8,6 +8,8 @@ export interface JsonLimits {
 
 export const DEFAULT_LIMITS: JsonLimits = { depth: 32, nodes: 20_000 };
 
+/** Keeps nothing from one text to the next. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 /** So many digits are always below 2^53. */
 const SAFE_DIGITS = 15;
@@ -22,7 +24,7 @@ const BACKSLASH = 0x5c;
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = DEFAULT_LIMITS): unknown {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = UTF8.decode(bytes);
   } catch (error) {
     throw new CountersignError('invalid_request', 'the body is not UTF-8', [], error);
   }

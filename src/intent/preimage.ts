@@ -2,7 +2,7 @@ import { bigintToBytes, fromHex } from '../bytes.ts';
 import { CountersignError } from '../errors.ts';
 import { keccak256 } from '../keccak.ts';
 import type { AccessListEntry, Intent, Operation, SignedAuthorization, Transaction } from './intent.ts';
-import { rlpLength, writeRlp, type RlpItem } from './rlp.ts';
+import { appendMembers, rlpLength, writeRlp, type RlpItem } from './rlp.ts';
 import { domainSeparator, hashMessage } from './typed-data.ts';
 
 /** EIP-7702: what separates an authorization from every transaction type. */
@@ -10,6 +10,7 @@ const AUTHORIZATION_MAGIC = 0x05;
 const TYPED_DATA_PREFIX = Buffer.from([0x19, 0x01]);
 const MESSAGE_PREFIX = '\x19Ethereum Signed Message:\n';
 const EMPTY: RlpItem = Buffer.alloc(0);
+const ONE: RlpItem = Buffer.from([1]);
 
 /** An ECDSA signature as transactions carry it; r and s are big-endian, 32 bytes each. */
 export interface TransactionSignature {
@@ -45,19 +46,28 @@ export function digestOf(operation: Operation, preimage: Uint8Array): Buffer {
   return operation === 'digest' ? Buffer.from(preimage) : keccak256(preimage);
 }
 
-/** The raw transaction as nodes take it. */
-export function serializeSigned(transaction: Transaction, signature: TransactionSignature): Buffer {
+/**
+ * The raw transaction as nodes take it.
+ *
+ * @param preimage of the transaction, where it is at hand: what was signed is then what is sent, and nothing is encoded twice
+ */
+export function serializeSigned(
+  transaction: Transaction,
+  signature: TransactionSignature,
+  preimage: Buffer = unsignedTransaction(transaction),
+): Buffer {
   const { r, s, yParity } = signature;
   if (r.length !== 32 || s.length !== 32) {
     throw new CountersignError('internal', 'a signature’s r and s must be 32 bytes each');
   }
-  const fields = transactionFields(transaction);
   if (transaction.type === 0) {
+    // Its chain id stands where v goes (EIP-155).
     const v = transaction.chainId * 2n + 35n + BigInt(yParity);
+    const fields = transactionFields(transaction);
     return encodeTyped(undefined, [...fields, bigintToBytes(v), trimZeros(r), trimZeros(s)]);
   }
-  const parity = yParity === 0 ? EMPTY : Buffer.from([1]);
-  return encodeTyped(transaction.type, [...fields, parity, trimZeros(r), trimZeros(s)]);
+  const parity = yParity === 0 ? EMPTY : ONE;
+  return appendMembers(preimage, 1, [parity, trimZeros(r), trimZeros(s)]);
 }
 
 /** What nodes and explorers call the transaction: the keccak256 of its raw form. */
@@ -118,13 +128,14 @@ function encodeAuthorization(authorization: SignedAuthorization): RlpItem {
     bigintToBytes(chainId),
     fromHex(address),
     bigintToBytes(nonce),
-    yParity === 0 ? EMPTY : Buffer.from([1]),
+    yParity === 0 ? EMPTY : ONE,
     bigintToBytes(r),
     bigintToBytes(s),
   ];
 }
 
 function trimZeros(bytes: Uint8Array): Uint8Array {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  return first === 0 ? bytes : bytes.subarray(first === -1 ? bytes.length : first);
+  let first = 0;
+  while (first < bytes.length && bytes[first] === 0) first++;
+  return first === 0 ? bytes : bytes.subarray(first);
 }

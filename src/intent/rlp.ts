@@ -40,6 +40,22 @@ export function writeRlp(item: RlpItem, out: Buffer, offset: number): number {
 }
 
 /**
+ * A copy of `bytes` in which the list that begins at `offset`, and ends with them, has more members. It must be the canonical
+ * encoding of a list; what is before it is kept.
+ */
+export function appendMembers(bytes: Buffer, offset: number, members: readonly RlpItem[]): Buffer {
+  const code = bytes.readUInt8(offset) - 0xc0;
+  const { start } = readExtent(bytes, code, offset + 1, bytes.length);
+  const payload = bytes.length - start + payloadLength(members);
+  const out = Buffer.allocUnsafe(offset + headerLength(payload) + payload);
+  bytes.copy(out, 0, 0, offset);
+  let next = writeHeader(0xc0, payload, out, offset);
+  next += bytes.copy(out, next, start);
+  for (const member of members) next = writeRlp(member, out, next);
+  return out;
+}
+
+/**
  * The one item that `bytes` encode, as views of the same memory. Only the canonical encoding is accepted, so
  * that `encodeRlp(decodeRlp(bytes))` equals `bytes`; anything else, trailing bytes included, is an
  * `invalid_request`.

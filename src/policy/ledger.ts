@@ -107,7 +107,8 @@ export class LimitLedger {
    * What is left to charge for a signature that takes the place of others, which were charged already. What has left
    * the window by now is charged anew.
    */
-  discount(charges: readonly Charge[], already: readonly Charged[]): Charge[] {
+  discount(charges: readonly Charge[], already: readonly Charged[]): readonly Charge[] {
+    if (already.length === 0) return charges;
     const time = this.time();
     const pool = [...already];
     return charges.flatMap((charge) => {
@@ -123,20 +124,22 @@ export class LimitLedger {
   }
 
   reserve(charges: readonly Charge[]): ChargeReservation {
-    for (const charge of charges) this.#reserve(nameOf(charge), charge.amount);
+    const reserved = charges.map((charge) => ({ charge, name: nameOf(charge) }));
+    for (const { charge, name } of reserved) this.#reserve(name, charge.amount);
     let state: 'reserved' | 'written' | 'over' = 'reserved';
-    let charged: readonly Charged[] = [];
+    let written: readonly { readonly charged: Charged; readonly name: string }[] = [];
     let commit = 0;
     const end = (): void => {
       state = 'over';
-      for (const charge of charges) this.#reserve(nameOf(charge), -charge.amount);
+      for (const { charge, name } of reserved) this.#reserve(name, -charge.amount);
     };
     return {
       commit: (tx) => {
         if (state !== 'reserved') throw new CountersignError('internal', 'a charge is written once');
         state = 'written';
         const time = this.time();
-        charged = charges.map((charge) => chargedAt(charge, time));
+        written = reserved.map(({ charge, name }) => ({ charged: chargedAt(charge, time), name }));
+        const charged = written.map((each) => each.charged);
         for (const each of charged) tx.addUsage(each);
         commit = ++this.#commits;
         return charged;
@@ -144,7 +147,7 @@ export class LimitLedger {
       done: () => {
         if (state !== 'written') return;
         end();
-        for (const each of charged) this.#follow(each, commit);
+        for (const { charged, name } of written) this.#follow(name, charged, commit);
       },
       release: () => {
         if (state !== 'over') end();
@@ -181,12 +184,12 @@ export class LimitLedger {
   }
 
   /** A window that was loaded after the commit has read it. */
-  #follow(charged: Charged, commit: number): void {
-    const window = this.#windows.get(nameOf(charged));
+  #follow(name: string, charged: Charged, commit: number): void {
+    const window = this.#windows.get(name);
     if (window === undefined || window.loadedAfter >= commit) return;
     const before = window.size;
     window.add(charged);
-    if (this.#windows.getYoung(nameOf(charged)) !== undefined) this.#size += window.size - before;
+    if (this.#windows.getYoung(name) !== undefined) this.#size += window.size - before;
   }
 
   #forgetOld(): void {

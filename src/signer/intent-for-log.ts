@@ -9,6 +9,8 @@ import { canonicalize, type JsonValue } from '../jcs.ts';
 const MAX_INLINE_DATA_BYTES = 16_384;
 /** Leaves room in an entry of 65,535 bytes for everything that is not the intent. */
 const MAX_INTENT_BYTES = 48_000;
+/** Hex digits: a message of this length, and a transaction with it and no lists, take far less room than that. */
+const SURELY_FITS = 8_192;
 
 /** An intent in an audit entry, and the bytes that it names by their hash. */
 export interface LoggedIntent {
@@ -23,6 +25,7 @@ export interface LoggedIntent {
  */
 export function intentForLog(intent: Intent): LoggedIntent {
   const logged = shorten(intent);
+  if (isShort(intent)) return logged;
   const length = Buffer.byteLength(canonicalize(logged.intent));
   if (length > MAX_INTENT_BYTES) {
     throw new CountersignError(
@@ -46,6 +49,17 @@ function shorten(intent: Intent): LoggedIntent {
     return { intent: { transaction: { ...rest, ...summary(beside) } }, beside };
   }
   return { intent: json };
+}
+
+/** What most intents are: to measure one costs as much as to write it. */
+function isShort(intent: Intent): boolean {
+  if (intent.operation === 'message') return intent.data.length < SURELY_FITS;
+  if (intent.operation !== 'transaction' || intent.transaction.data.length >= SURELY_FITS) return false;
+  const { transaction } = intent;
+  return (
+    transaction.type === 0 ||
+    ((transaction.type === 1 || transaction.type === 2) && transaction.accessList.length === 0)
+  );
 }
 
 function isLong(data: Hex): boolean {

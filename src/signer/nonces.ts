@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalize } from '../jcs.ts';
 import { CountersignError } from '../errors.ts';
 import type { Transaction } from '../intent/intent.ts';
@@ -63,7 +63,7 @@ export function claimOf(transaction: Transaction, digest: Buffer, sender: string
   const legacy = transaction.type === 0 || transaction.type === 1;
   return {
     digest: digest.toString('hex'),
-    effects: createHash('sha256').update(effects).digest('hex'),
+    effects: hash('sha256', effects),
     maxFee: legacy ? transaction.gasPrice : transaction.maxFeePerGas,
     maxPriorityFee: legacy ? transaction.gasPrice : transaction.maxPriorityFeePerGas,
     cancel:

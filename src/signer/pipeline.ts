@@ -232,9 +232,9 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
   /** The signature's entry and all that it changes, in one commit: nothing of it leaves before that is on disk. */
   async #release(act: Act<Tx>, asked: Asked, draft: Draft, made: Made): Promise<SignAnswer> {
     const { custody, keys, policy } = this.#parts;
-    const { request, key, version, operation, digest } = asked;
+    const { request, key, version, operation, preimage, digest } = asked;
     const { decision, signature, slot, charge } = made;
-    const signed = serialize(request.intent, signature);
+    const signed = serialize(request.intent, preimage, signature);
     const time = new Date().toISOString();
     const answer = await act.commit({ ...draft, outcome: 'done', ...signed.logged }, (tx, receipt) => {
       // A seal closes before its entry is written, so that no signature comes behind that entry.

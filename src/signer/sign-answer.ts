@@ -37,11 +37,16 @@ export interface SerializedSignature {
   readonly rawTransaction?: Hex;
 }
 
-export function serialize(intent: Intent, { r, s, yParity }: RecoverableSignature): SerializedSignature {
+/** @param preimage of the intent */
+export function serialize(
+  intent: Intent,
+  preimage: Buffer,
+  { r, s, yParity }: RecoverableSignature,
+): SerializedSignature {
   const signature = toHex(Buffer.concat([r, s, Buffer.from([27 + yParity])]));
   const parts = { r: toHex(r), s: toHex(s), yParity };
   if (intent.operation !== 'transaction') return { ...parts, logged: { signature } };
-  const raw = serializeSigned(intent.transaction, { r, s, yParity });
+  const raw = serializeSigned(intent.transaction, { r, s, yParity }, preimage);
   const hash = toHex(transactionHash(raw));
   return { ...parts, logged: { signature, transactionHash: hash }, rawTransaction: toHex(raw) };
 }

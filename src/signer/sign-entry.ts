@@ -70,21 +70,22 @@ function detailOf({ requester, source, breakGlass, approved }: AskedWith): Pick<
 export function decisionForLog(decision: Decision, approved: Approved | undefined): EntryDecision {
   const { effect, rule, rules, approvals, limit, limits, overrides, shadow } = decision;
   const { policyRevision, policyHash, reason } = decision;
-  // In the order of canonical JSON, as the rest of an entry: then it is written faster (jcs.ts).
+  // All members, in the order of canonical JSON: one shape, which is made and written faster (jcs.ts). Those that are
+  // undefined are not in the entry's JSON, as if they were not there.
   return {
-    ...(approvals !== undefined && { approvals: approvals.slice(0, MAX_LISTED) }),
-    ...(approved !== undefined && { approvers: approved.approvers.slice(0, MAX_LISTED) }),
+    approvals: approvals?.slice(0, MAX_LISTED),
+    approvers: approved?.approvers.slice(0, MAX_LISTED),
     effect,
-    ...(limit !== undefined && { limit }),
-    ...(limits !== undefined && { limits: limits.slice(0, MAX_LIMITS).map(limitForLog) }),
-    ...(overrides !== undefined && { overrides: { ...overrides, reason: cut(overrides.reason) } }),
+    limit,
+    limits: limits?.slice(0, MAX_LIMITS).map(limitForLog),
+    overrides: overrides && { ...overrides, reason: cut(overrides.reason) },
     policyHash,
     policyRevision,
     reason: cut(reason),
-    ...(rule !== undefined && { rule }),
-    ...(rules !== undefined && { rules: rules.slice(0, MAX_LISTED) }),
-    ...(shadow !== undefined && { shadow: shadow.slice(0, MAX_LISTED) }),
-  };
+    rule,
+    rules: rules?.slice(0, MAX_LISTED),
+    shadow: shadow?.slice(0, MAX_LISTED),
+  } as EntryDecision;
 }
 
 function limitForLog({ limit, scope, amount, before, max }: LimitUse): EntryLimit {

@@ -127,6 +127,8 @@ describe('what is refused', () => {
     ['UTF-16', [0xff, 0xfe, 0x7b, 0, 0x7d, 0]],
   ])('bytes that are not UTF-8: %s', (_, bytes) => {
     expect(refusal(Buffer.from(bytes)).message).toBe('the body is not UTF-8');
+    // One decoder reads all bodies: what was wrong with one says nothing of the next.
+    expect(parse('{"a":"ä€😀"}')).toEqual({ a: 'ä€😀' });
   });
 });
 

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bigintToBytes } from '../../src/bytes.ts';
 import { CountersignError } from '../../src/errors.ts';
-import { decodeRlp, encodeRlp, rlpLength, type RlpItem } from '../../src/intent/rlp.ts';
+import { appendMembers, decodeRlp, encodeRlp, rlpLength, type RlpItem } from '../../src/intent/rlp.ts';
 import { hasSharedVectors, sharedVectors } from './vectors.ts';
 
 type VectorItem = string | number | readonly VectorItem[];
@@ -64,6 +64,34 @@ describe('encodeRlp', () => {
     const bytes = Buffer.alloc(length, 0x81);
     expect(encodeRlp([bytes]).equals(Buffer.from(ethersEncode([hexlify(bytes)]).slice(2), 'hex'))).toBe(true);
     expect(toNested(decodeRlp(encodeRlp([bytes])))).toEqual([bytes.toString('hex')]);
+  });
+});
+
+describe('appendMembers', () => {
+  it('gives the encoding of the longer list, behind what stood before it', () => {
+    const list = fc.array(arbitraryItem, { maxLength: 6 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2 }), list, list, (before, members, more) => {
+        const bytes = Buffer.concat([before, encodeRlp(members)]);
+        const longer = Buffer.concat([before, encodeRlp([...members, ...more])]);
+        expect(appendMembers(bytes, before.length, more).equals(longer)).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('bigintToBytes', () => {
+  it('is the shortest big-endian form, on both sides of every length', () => {
+    for (let length = 1; length <= 33; length++) {
+      const least = 1n << BigInt(8 * (length - 1));
+      for (const value of [least, least + 1n, (least << 8n) - 1n]) {
+        const bytes = bigintToBytes(value);
+        expect(bytes.length).toBe(length);
+        expect(BigInt(`0x${bytes.toString('hex')}`)).toBe(value);
+      }
+    }
+    expect(bigintToBytes(0n).length).toBe(0);
   });
 });
 

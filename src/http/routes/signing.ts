@@ -29,7 +29,7 @@ const MAX_BATCH_ITEMS = 1_000;
 /** Items of a batch that are under way at once: a batch of many leaves room for others. */
 const BATCH_WIDTH = 128;
 /** Items of all batches that are under way at once: enough to share commits, and room for who asks for one signature. */
-const BATCHED = 384;
+const BATCHED = 256;
 
 const SUMMARY: { readonly [operation in Operation]: string } = {
   transaction: 'Sign a transaction',

@@ -66,10 +66,10 @@ export class SignatureChecker {
   }
 
   /** See {@link CheckerThread.check}. */
-  async check(digest: Hex, signature: Uint8Array, publicKey: Hex): Promise<boolean> {
+  check(digest: Hex, signature: Uint8Array, publicKey: Hex): Promise<boolean> {
     this.requireReady();
     // Ready means that there is one.
-    return (await this.#thread?.check(digest, signature, publicKey)) === true;
+    return this.#thread?.check(digest, signature, publicKey) ?? Promise.resolve(false);
   }
 
   async #begin(): Promise<void> {

@@ -43,13 +43,9 @@ export function usageTable(
   return {
     sums: {
       write: () => {
-        const sums = new Map<string, Charged>();
-        for (const charged of added) {
-          const name = `${charged.start} ${charged.end} ${charged.limit} ${charged.scope}`;
-          sums.set(name, { ...charged, amount: (sums.get(name)?.amount ?? 0n) + charged.amount });
-        }
+        const sums = sumsOf(added);
         added.length = 0;
-        for (const { limit, scope, start, end, amount } of sums.values()) {
+        for (const { limit, scope, start, end, amount } of sums) {
           const row = find.get(limit, scope, end, start) as { amount: string } | undefined;
           save.run(limit, scope, end, start, String(BigInt(row?.amount ?? 0) + amount));
         }
@@ -85,6 +81,27 @@ export function usageTable(
       forget.run(time);
     },
   };
+}
+
+/** One for each bucket. */
+function sumsOf(added: readonly Charged[]): Iterable<Charged> {
+  const sums: { -readonly [member in keyof Charged]: Charged[member] }[] = [];
+  const byLimit = new Map<string, Map<string, typeof sums>>();
+  for (const charged of added) {
+    const { limit, scope, start, end, amount } = charged;
+    let byScope = byLimit.get(limit);
+    if (byScope === undefined) byLimit.set(limit, (byScope = new Map()));
+    let buckets = byScope.get(scope);
+    if (buckets === undefined) byScope.set(scope, (buckets = []));
+    let sum = buckets.find((bucket) => bucket.start === start && bucket.end === end);
+    if (sum === undefined) {
+      sum = { ...charged, amount: 0n };
+      buckets.push(sum);
+      sums.push(sum);
+    }
+    sum.amount += amount;
+  }
+  return sums;
 }
 
 export function deniedTable(db: DatabaseSync): DeniedReads & DeniedWrites {
