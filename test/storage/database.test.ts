@@ -107,6 +107,28 @@ describe('the database', () => {
     close();
   });
 
+  it('reads what an older version was charging for a nonce', () => {
+    mkdirSync(folder);
+    const old = new DatabaseSync(path.join(folder, DATABASE_FILE));
+    old.exec(`${MIGRATIONS.slice(0, 3).join(';')}; PRAGMA user_version = 3`);
+    const most = 2n ** 256n - 1n;
+    const charges = [
+      { limit: 'day "1"', scope: 'hot/1', start: 60_000, end: 120_000, amount: most },
+      { limit: 'hour', scope: '-', start: 1_764_268_200_000, end: 1_764_268_500_000, amount: 7n },
+    ];
+    const json = JSON.stringify(charges.map((charge) => ({ ...charge, amount: `${charge.amount}` })));
+    const insert = old.prepare("INSERT INTO nonces VALUES ('k', 1, '5', ?, 'd', 'e', '1', '2', 0, ?)");
+    insert.run('7'.padStart(20, '0'), json);
+    insert.run('8'.padStart(20, '0'), '[]');
+    old.close();
+    const { db, close } = openForWriting(folder);
+    const nonces = nonceTable(db);
+    const account = { keyId: 'k', version: 1, chainId: '5' };
+    expect(nonces.nonceClaim({ ...account, nonce: '7' })?.charges).toEqual(charges);
+    expect(nonces.nonceClaim({ ...account, nonce: '8' })?.charges).toEqual([]);
+    close();
+  });
+
   it('finds the keys of an older version by tag, state and schedule', () => {
     mkdirSync(folder);
     const old = new DatabaseSync(path.join(folder, DATABASE_FILE));

@@ -283,4 +283,12 @@ export const MIGRATIONS: readonly string[] = [
   -- Nearly all are enabled.
   CREATE INDEX key_versions_by_state ON key_versions (state, key_name) WHERE state <> 'enabled';
   `,
+  `
+  -- What was charged for a nonce, without the names of its members: it is a good part of what a signature writes.
+  UPDATE nonces SET charges = (
+    SELECT json_group_array(json_array(
+      value ->> 'limit', value ->> 'scope', value ->> 'start', value ->> 'end', value ->> 'amount'))
+    FROM json_each(charges))
+  WHERE charges <> '[]';
+  `,
 ];

@@ -69,9 +69,18 @@ function rowOf(
   { keyId, version, chainId, nonce }: NonceSlot,
   { digest, effects, maxFee, maxPriorityFee, cancel, charges }: SignedClaim,
 ): (string | number)[] {
-  const fees = [maxFee.toString(), maxPriorityFee.toString()] as const;
-  const rest = [cancel ? 1 : 0, chargesToJson(charges)] as const;
-  return [keyId, version, chainId, padded(nonce), digest, effects, ...fees, ...rest];
+  return [
+    keyId,
+    version,
+    chainId,
+    padded(nonce),
+    digest,
+    effects,
+    maxFee.toString(),
+    maxPriorityFee.toString(),
+    cancel ? 1 : 0,
+    chargesToJson(charges),
+  ];
 }
 
 /** A nonce is below 2^64 (EIP-2681), which has 20 digits. */
@@ -83,23 +92,26 @@ function unpadded(nonce: string): string {
   return nonce.replace(/^0{1,19}/, '');
 }
 
+type ChargeColumns = readonly [limit: string, scope: string, start: number, end: number, amount: string];
+
+/** An array for each: they are a good part of what a signature writes. */
 function chargesToJson(charges: readonly Charged[]): string {
   return JSON.stringify(
-    charges.map(({ limit, scope, start, end, amount }) => ({
+    charges.map(({ limit, scope, start, end, amount }): ChargeColumns => [
       limit,
       scope,
       start,
       end,
-      amount: `${amount}`,
-    })),
+      `${amount}`,
+    ]),
   );
 }
 
 function chargesOf(json: string): readonly Charged[] {
   // What most transactions have: no limit applies to them.
   if (json === '[]') return [];
-  const charges = JSON.parse(json) as readonly (Omit<Charged, 'amount'> & { readonly amount: string })[];
-  return charges.map(({ limit, scope, start, end, amount }) => {
+  const charges = JSON.parse(json) as readonly ChargeColumns[];
+  return charges.map(([limit, scope, start, end, amount]) => {
     return { limit, scope, start, end, amount: BigInt(amount) };
   });
 }
