@@ -112,7 +112,7 @@ export interface EntryKey {
   readonly version?: number;
   readonly address?: Hex;
   /** Held when it was used: what the policy was asked with. */
-  readonly tags?: readonly string[];
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** What a limit's window held before, and holds with what this takes from it. Decimal: wei, base units of the token, or a count. */
@@ -159,10 +159,10 @@ export interface EntryDraft {
   readonly digest?: Hex;
   /** r ‖ s ‖ v, 65 bytes, v = 27 + yParity. Present exactly when a signature was made. */
   readonly signature?: Hex;
-  readonly transactionHash?: Hex;
+  readonly transactionHash?: Hex | undefined;
   readonly decision?: EntryDecision;
   /** Anything else worth knowing of this kind of entry; flat, no secrets. */
-  readonly detail?: { readonly [name: string]: JsonValue };
+  readonly detail?: { readonly [name: string]: JsonValue } | undefined;
   /** Microseconds from the arrival of the request to the hand-over to the log. */
   readonly elapsedUs?: number;
 }
@@ -207,9 +207,26 @@ export type EntryPlace = Pick<Entry, 'index' | 'time' | 'service'>;
 export function entryAt({ index, time, service }: EntryPlace, draft: EntryDraft): Entry {
   const { actor, decision, detail, digest, elapsedUs, intent, key, kind, operation } = draft;
   const { outcome, requestId, signature, transactionHash } = draft;
-  const about = { actor, decision, detail, digest, elapsedUs, index, intent, key, kind, operation, outcome };
   // Members that are undefined are not in the entry's JSON, as if they were not there.
-  return { ...about, requestId, service, signature, time, transactionHash, v: 1 } as Entry;
+  return {
+    actor,
+    decision,
+    detail,
+    digest,
+    elapsedUs,
+    index,
+    intent,
+    key,
+    kind,
+    operation,
+    outcome,
+    requestId,
+    service,
+    signature,
+    time,
+    transactionHash,
+    v: 1,
+  } as Entry;
 }
 
 /** The bytes that are stored and hashed: RFC 8785 JSON in UTF-8. */

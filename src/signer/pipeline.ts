@@ -87,7 +87,7 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
    * keeps a signature from being made. Whoever carries out an approved request gives an act whose commit notes that.
    */
   async sign(act: Act<Tx>, request: SignRequest): Promise<SignAnswer | PendingAnswer> {
-    return await whileOvertaken(async (last) => await this.#attempt(act, request, last));
+    return await whileOvertaken((last) => this.#attempt(act, request, last));
   }
 
   /** @param last whether it is over when the key changes meanwhile; else it throws `Overtaken`, and nothing was logged. */
@@ -236,7 +236,14 @@ export class SigningPipeline<Tx extends SignTx = SignTx> {
     const { decision, signature, slot, charge } = made;
     const signed = serialize(request.intent, preimage, signature);
     const time = new Date().toISOString();
-    const answer = await act.commit({ ...draft, outcome: 'done', ...signed.logged }, (tx, receipt) => {
+    const { logged } = signed;
+    const entry = {
+      ...draft,
+      outcome: 'done',
+      signature: logged.signature,
+      transactionHash: logged.transactionHash,
+    } as const;
+    const answer = await act.commit(entry, (tx, receipt) => {
       // A seal closes before its entry is written, so that no signature comes behind that entry.
       custody.requireUnsealed();
       // Nor is anything signed under a policy behind the entry that replaced it.

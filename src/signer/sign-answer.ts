@@ -10,7 +10,7 @@ import { versionOf } from './directory.ts';
 
 /** What the caller gets; the shapes of docs/api and of the HTTP answer. */
 export interface SignAnswer {
-  readonly [name: string]: JsonValue;
+  readonly [name: string]: JsonValue | undefined;
   readonly requestId: string;
   readonly operation: Operation;
   readonly digest: Hex;
@@ -19,10 +19,12 @@ export interface SignAnswer {
   readonly r: Hex;
   readonly s: Hex;
   readonly yParity: number;
-  readonly deprecation?: {
-    readonly since: string;
-    readonly successor: { readonly version: number; readonly address: Hex };
-  };
+  readonly deprecation?:
+    | {
+        readonly since: string;
+        readonly successor: { readonly version: number; readonly address: Hex };
+      }
+    | undefined;
   readonly receipt: { readonly index: number; readonly leafHash: string };
 }
 
@@ -43,8 +45,8 @@ export function serialize(
   preimage: Buffer,
   { r, s, yParity }: RecoverableSignature,
 ): SerializedSignature {
-  const signature = toHex(Buffer.concat([r, s, Buffer.from([27 + yParity])]));
   const parts = { r: toHex(r), s: toHex(s), yParity };
+  const signature: Hex = `${parts.r}${parts.s.slice(2)}${(27 + yParity).toString(16)}`;
   if (intent.operation !== 'transaction') return { ...parts, logged: { signature } };
   const raw = serializeSigned(intent.transaction, { r, s, yParity }, preimage);
   const hash = toHex(transactionHash(raw));
@@ -63,32 +65,32 @@ interface Signed {
 export function answerOf(
   { request, key, version, operation, digest }: Signed,
   now: Key,
-  decision: Decision,
-  { logged, rawTransaction, ...parts }: SerializedSignature,
-  receipt: Receipt,
+  { effect, rule, policyRevision }: Decision,
+  { r, s, yParity, logged: { signature, transactionHash }, rawTransaction }: SerializedSignature,
+  { index, leafHash }: Receipt,
 ): SignAnswer {
+  // Members that are undefined are not in its JSON, as if they were not there.
   return {
     requestId: request.requestId,
     key: { name: key.name, version: version.version, address: version.address },
     operation,
     digest,
-    ...logged,
-    ...parts,
-    ...(rawTransaction !== undefined && { rawTransaction }),
-    decision: {
-      effect: decision.effect,
-      ...(decision.rule !== undefined && { rule: decision.rule }),
-      policyRevision: decision.policyRevision,
-    },
-    ...deprecationOf(now, version),
-    receipt: { index: receipt.index, leafHash: receipt.leafHash },
+    signature,
+    transactionHash,
+    r,
+    s,
+    yParity,
+    rawTransaction,
+    decision: { effect, rule, policyRevision },
+    deprecation: deprecationOf(now, version),
+    receipt: { index, leafHash },
   };
 }
 
 /** Of what a superseded version signed: since when it is that, and which version took its place. */
-function deprecationOf(now: Key, { version }: KeyVersion): Pick<SignAnswer, 'deprecation'> {
+function deprecationOf(now: Key, { version }: KeyVersion): SignAnswer['deprecation'] {
   const { state, supersededAt } = versionOf(now, version);
-  if (state !== 'draining' || supersededAt === undefined) return {};
+  if (state !== 'draining' || supersededAt === undefined) return undefined;
   const { version: primary, address } = versionOf(now, now.primary);
-  return { deprecation: { since: supersededAt, successor: { version: primary, address } } };
+  return { since: supersededAt, successor: { version: primary, address } };
 }

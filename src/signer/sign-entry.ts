@@ -36,24 +36,23 @@ const MAX_REASON = 1_000;
 
 /** Throws `payload_too_large` for what an entry can't hold. */
 export function describe(key: Key, version: KeyVersion, intent: Intent, asked: AskedWith): Described {
-  const { tags } = key;
+  const { name, tags } = key;
+  const { address } = version;
+  const logged = intentForLog(intent);
   return {
     kind: 'sign',
-    key: {
-      address: version.address,
-      name: key.name,
-      ...(tags.length > 0 && { tags }),
-      version: version.version,
-    },
+    key: { address, name, tags: tags.length > 0 ? tags : undefined, version: version.version },
     operation: intent.operation,
-    ...intentForLog(intent),
-    ...detailOf(asked),
+    intent: logged.intent,
+    beside: logged.beside,
+    detail: detailOf(asked),
   };
 }
 
 /** Who carries out an approved request is not who asked: the entry's actor is the former, and this the latter. */
-function detailOf({ requester, source, breakGlass, approved }: AskedWith): Pick<ActDraft, 'detail'> {
-  const detail = {
+function detailOf({ requester, source, breakGlass, approved }: AskedWith): Described['detail'] {
+  if (!source.mtls && breakGlass === undefined && approved === undefined) return undefined;
+  return {
     ...(source.mtls && { mtls: true }),
     ...(breakGlass !== undefined && { breakGlass }),
     ...(approved !== undefined && {
@@ -64,7 +63,6 @@ function detailOf({ requester, source, breakGlass, approved }: AskedWith): Pick<
       ...(source.address !== undefined && { address: source.address }),
     }),
   };
-  return Object.keys(detail).length === 0 ? {} : { detail };
 }
 
 export function decisionForLog(decision: Decision, approved: Approved | undefined): EntryDecision {
