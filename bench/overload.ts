@@ -6,11 +6,14 @@ import { startBenchService } from './service.ts';
 /**
  * What becomes of requests when more are asked than can be signed: `node bench/overload.ts [seconds]`. The capacity is
  * measured first, then requests come at half of it and at twice it, whatever becomes of those before them; meanwhile a
- * health and an admin route are asked ten times a second. At the end it is at half again, at once.
+ * health and an admin route are asked ten times a second. Then it is at half again, at once; and at the end callers ask
+ * again at once, whatever they are told.
  */
 const PHASE_MS = Number(process.argv[2] ?? 10) * 1_000;
 const PROBE_MS = 100;
 const CONNECTIONS = 512;
+/** With one caller each that does not heed `Retry-After`. */
+const EAGER = 400;
 
 const service = await startBenchService();
 try {
@@ -28,19 +31,22 @@ try {
   process.stdout.write(
     line(['offered', 'signed/s', 'shed/s', 'p50 ms', 'p99 ms', 'health p99', 'admin p99']),
   );
-  for (const times of [0.5, 2, 0.5]) {
+  const phases = [0.5, 2, 0.5].map((times) => ({
+    name: `${times} of it`,
+    load: { connections: CONNECTIONS, rate: capacity * times },
+  }));
+  for (const { name, load } of [...phases, { name: `${EAGER} at once`, load: { connections: EAGER } }]) {
     const probing = new AbortController();
     const probes = [probe('/healthz', probing.signal), probe('/v1/keys', probing.signal)];
     const offered = await applyLoad({
       ...service,
-      connections: CONNECTIONS,
+      ...load,
       milliseconds: PHASE_MS,
       next: transfer,
-      rate: capacity * times,
     });
     probing.abort();
     const [health = NaN, admin = NaN] = await Promise.all(probes);
-    process.stdout.write(line([`${times} of it`, ...cells(offered), health.toFixed(1), admin.toFixed(1)]));
+    process.stdout.write(line([name, ...cells(offered), health.toFixed(1), admin.toFixed(1)]));
     const odd = Object.keys(offered.statuses).filter((status) => status !== '200' && status !== '503');
     if (odd.length > 0) {
       process.stdout.write(`other answers: ${JSON.stringify(offered.statuses)}\n`);
