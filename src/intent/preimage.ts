@@ -66,6 +66,8 @@ export function serializeSigned(
     const fields = transactionFields(transaction);
     return encodeTyped(undefined, [...fields, bigintToBytes(v), trimZeros(r), trimZeros(s)]);
   }
+  if (preimage[0] !== transaction.type)
+    throw new CountersignError('internal', 'the preimage is not of a transaction of that type');
   const parity = yParity === 0 ? EMPTY : ONE;
   return appendMembers(preimage, 1, [parity, trimZeros(r), trimZeros(s)]);
 }

@@ -41,11 +41,12 @@ export function writeRlp(item: RlpItem, out: Buffer, offset: number): number {
 
 /**
  * A copy of `bytes` in which the list that begins at `offset`, and ends with them, has more members. It must be the canonical
- * encoding of a list; what is before it is kept.
+ * encoding of a list; anything else throws. What is before it is kept.
  */
 export function appendMembers(bytes: Buffer, offset: number, members: readonly RlpItem[]): Buffer {
-  const code = bytes.readUInt8(offset) - 0xc0;
-  const { start } = readExtent(bytes, code, offset + 1, bytes.length);
+  const { start, end } = readExtent(bytes, (bytes[offset] ?? 0) - 0xc0, offset + 1, bytes.length);
+  if (start > end || end !== bytes.length)
+    throw new CountersignError('internal', 'there is no list that ends with the bytes');
   const payload = bytes.length - start + payloadLength(members);
   const out = Buffer.allocUnsafe(offset + headerLength(payload) + payload);
   bytes.copy(out, 0, 0, offset);

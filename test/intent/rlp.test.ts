@@ -79,6 +79,16 @@ describe('appendMembers', () => {
       { numRuns: 2000 },
     );
   });
+
+  it.each([
+    ['bytes after the list', '02c10509'],
+    ['a list that is cut short', '02c205'],
+    ['a string', '0283010203'],
+    ['a single byte', '0205'],
+    ['no item', '02'],
+  ])('refuses %s in place of a list that ends with the bytes', (_, bytes) => {
+    expect(() => appendMembers(Buffer.from(bytes, 'hex'), 1, [Buffer.of(1)])).toThrow(CountersignError);
+  });
 });
 
 describe('bigintToBytes', () => {
