@@ -49,7 +49,8 @@ export function digestOf(operation: Operation, preimage: Uint8Array): Buffer {
 /**
  * The raw transaction as nodes take it.
  *
- * @param preimage of the transaction, where it is at hand: what was signed is then what is sent, and nothing is encoded twice
+ * @param preimage of the transaction, where it is at hand: what was signed is then what is sent, and nothing is encoded twice. Of
+ *   another type of transaction, or no list to its end, it is refused.
  */
 export function serializeSigned(
   transaction: Transaction,

@@ -188,6 +188,19 @@ describe('serializeSigned', () => {
       expect(() => serializeSigned(transaction, { ...signature, yParity: 0 })).toThrow(CountersignError);
     }
   });
+
+  it('refuses the preimage of another type of transaction', () => {
+    const shared = { chainId: 1, nonce: 0, gasLimit: 0 };
+    const transaction = parse({ ...shared, maxFeePerGas: '1', maxPriorityFeePerGas: '1' });
+    const other = preimageOf({
+      operation: 'transaction',
+      transaction: parse({ ...shared, gasPrice: '1', accessList: [] }),
+    });
+    const part = Buffer.alloc(32, 1);
+    expect(() => serializeSigned(transaction, { r: part, s: part, yParity: 0 }, other)).toThrow(
+      'not of a transaction of that type',
+    );
+  });
 });
 
 function parse(transaction: object): Transaction {
